@@ -1,0 +1,83 @@
+"""The contract of a servable: signature and tensor names, shapes and dtypes, and its metadata file.
+
+Shared by the export that writes it, the server that runs it and the client that calls it; no
+TensorFlow here.
+
+Signatures (all tensors batch first, dense, padded; padding may hold anything, `length` decides)::
+
+    recommend (= serving_default)   sequence inputs, exclude_item_id [B, E]
+                                    -> item_id [B, K], score [B, K], best first; places without an
+                                       answer (a tiny catalogue) hold the padding id and score -inf
+    encode                          sequence inputs
+                                    -> query_embedding [B, D+1], own_item_id [B, L], own_score [B, L]
+    rank                            sequence inputs, candidate_item_id [B, C]
+                                    -> next_item [B, C]: the probability that this is the next event's item
+
+Sequence inputs, events oldest first, left-aligned, any L >= 1 (the newest `max_length` count)::
+
+    item_id          [B, L] id type   raw ids
+    event_type       [B, L] string    raw; unknown ones are treated as unknown
+    time             [B, L] int64     unix seconds (or position, for logs without clock times)
+    session_id       [B, L] id type   only where sessions come from the log's own ids
+    context.NAME     [B, L] string or float32, for each context column
+    length           [B] int32        how many of the L places are events; 0: a user without history
+    request_time     [B] int64        when the answer is wanted
+    request_session_id [B] id type    only with session_id: the session the request belongs to
+
+A version folder::
+
+    saved_model.pb, variables/      loads with tf.saved_model.load, without code of ours (exact)
+    assets/servable.json            `ServableInfo`
+    assets.extra/tf_serving_warmup_requests
+"""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tfrec.errors import DataError
+from tfrec.schema import IdType
+
+SIGNATURES = ("recommend", "encode", "rank")
+DEFAULT_SIGNATURE = "serving_default"
+INFO_FILE = "servable.json"
+WARMUP_FILE = "tf_serving_warmup_requests"
+
+
+class ServableInfo(BaseModel):
+    """`assets/servable.json`: what a client must know to build a request."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    retrieval: Literal["exact", "scann"]
+    user_id_type: IdType
+    item_id_type: IdType
+    session_from: Literal["gap", "id"]
+    session_gap_s: int
+    session_id_type: IdType
+    has_clock: bool
+    event_types: tuple[str, ...]
+    context: dict[str, Literal["categorical", "numeric"]] = Field(default_factory=dict)
+    max_length: int = Field(description="L: older events of a longer sequence are left out")
+    k: int = Field(description="K: how many items an answer holds")
+    items: int = Field(description="N: size of the catalogue")
+    tasks: tuple[str, ...] = ("next_item",)
+    written_by: dict[str, str] = Field(default_factory=dict)
+
+    @classmethod
+    def load(cls, version_folder: Path) -> "ServableInfo":
+        """Reads the metadata of a version folder.
+
+        Raises:
+            DataError: it is missing or unreadable.
+        """
+        path = Path(version_folder) / "assets" / INFO_FILE
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{version_folder} is no servable of tfrec: it has no assets/{INFO_FILE}.") from None
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
