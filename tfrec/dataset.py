@@ -1,0 +1,162 @@
+"""A dataset folder in memory: flat arrays of events, users one after another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfrec.errors import DataError
+from tfrec.schema import (
+    CATALOGUE_FILE,
+    ROLES,
+    SEQUENCES_FOLDER,
+    VOCABULARY_FOLDER,
+    DatasetSchema,
+)
+from tfrec.vocabulary import Vocabulary
+
+_EVENT_COLUMNS = ("event_id", "item", "event_type", "session", "time", "role")
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The events of U users, E in all; user u's are `offsets[u]:offsets[u + 1]`, oldest first.
+
+    Attributes:
+        user_id: [U] raw ids.
+        offsets: [U + 1] int64.
+        event_id: [E] int64.
+        item: [E] int32 rows of the item vocabulary.
+        event_type: [E] int32 rows of the event type vocabulary.
+        session: [E] int32 number of the session within the user.
+        time: [E] int64 unix seconds, or a position.
+        role: [E] int8, places in `tfrec.schema.ROLES`.
+        context: [E] arrays by column name: int32 rows, or float32 raw numbers.
+    """
+
+    user_id: np.ndarray
+    offsets: np.ndarray
+    event_id: np.ndarray
+    item: np.ndarray
+    event_type: np.ndarray
+    session: np.ndarray
+    time: np.ndarray
+    role: np.ndarray
+    context: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def users(self) -> int:
+        """U."""
+        return len(self.offsets) - 1
+
+    @property
+    def user_of_event(self) -> np.ndarray:
+        """[E] the user's place in `user_id`, for each event."""
+        return np.repeat(np.arange(self.users), np.diff(self.offsets))
+
+    def is_role(self, role: str) -> np.ndarray:
+        """[E] bool: which events have the role."""
+        return self.role == ROLES.index(role)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What `tfrec prepare` has written.
+
+    Attributes:
+        schema: its facts.
+        sequences: its events.
+        catalogue: one line an item of the vocabulary, in row order.
+        items, event_types: vocabularies.
+        context: vocabularies of the categorical context columns.
+        features: vocabularies of the categorical and multi-valued item features.
+    """
+
+    schema: DatasetSchema
+    sequences: Sequences
+    catalogue: pd.DataFrame
+    items: Vocabulary
+    event_types: Vocabulary
+    context: Mapping[str, Vocabulary]
+    features: Mapping[str, Vocabulary]
+
+    @classmethod
+    def load(cls, folder: Path) -> "Dataset":
+        """Reads a dataset folder.
+
+        Raises:
+            DataError: a file is missing, or one contradicts another.
+        """
+        folder = Path(folder)
+        schema = DatasetSchema.load(folder)
+        vocabulary = folder / VOCABULARY_FOLDER
+        dataset = cls(
+            schema=schema,
+            sequences=_read_sequences(folder, schema),
+            catalogue=pd.read_parquet(folder / CATALOGUE_FILE),
+            items=Vocabulary.load(vocabulary / "item.parquet"),
+            event_types=Vocabulary.load(vocabulary / "event_type.parquet"),
+            context={
+                c.name: Vocabulary.load(vocabulary / f"context.{c.name}.parquet")
+                for c in schema.context
+                if c.kind == "categorical"
+            },
+            features={
+                f.name: Vocabulary.load(vocabulary / f"feature.{f.name}.parquet")
+                for f in schema.item_features
+                if f.kind != "numeric"
+            },
+        )
+        if len(dataset.sequences.item) and dataset.sequences.item.max() >= dataset.items.size:
+            raise DataError(f"{folder}: an event has item row {dataset.sequences.item.max()}, beyond the vocabulary")
+        return dataset
+
+    def with_vocabularies_of(self, other: "Dataset") -> "Dataset":
+        """Returns these events in the rows of another dataset's vocabularies and catalogue.
+
+        With it a model answers queries of another cut of its log: what it does not know becomes
+        unknown.
+
+        Raises:
+            DataError: the two do not have the same context columns.
+        """
+        if set(self.sequences.context) != set(other.sequences.context):
+            raise DataError(
+                f"the datasets differ in their context columns: {sorted(self.sequences.context)} "
+                f"and {sorted(other.sequences.context)}"
+            )
+        context = dict(self.sequences.context)
+        for name, vocabulary in other.context.items():
+            context[name] = vocabulary.remap(self.context[name])[context[name]]
+        sequences = replace(
+            self.sequences,
+            item=other.items.remap(self.items)[self.sequences.item],
+            event_type=other.event_types.remap(self.event_types)[self.sequences.event_type],
+            context=context,
+        )
+        return replace(other, sequences=sequences)
+
+
+def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:
+    """Reads the shards and lays their lists end to end."""
+    paths = sorted((folder / SEQUENCES_FOLDER).glob("*.parquet"))
+    if len(paths) != schema.shards:
+        raise DataError(f"{folder}/{SEQUENCES_FOLDER} has {len(paths)} shards, its schema says {schema.shards}")
+    try:
+        table = pa.concat_tables([pq.read_table(path) for path in paths])
+        columns = {name: _flat(table[name]) for name in _EVENT_COLUMNS}
+        context = {c.name: _flat(table[f"context.{c.name}"]) for c in schema.context}
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise DataError(f"{folder}/{SEQUENCES_FOLDER} cannot be read: {error}. Prepare the log again.") from error
+    lengths = table["item"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Sequences(user_id=table["user_id"].to_pandas().to_numpy(), offsets=offsets, context=context, **columns)
+
+
+def _flat(column: pa.ChunkedArray) -> np.ndarray:
+    """The values of a list column, end to end."""
+    return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
