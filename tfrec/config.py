@@ -1,0 +1,172 @@
+"""Settings of a run as frozen types: one YAML file describes it, unknown keys are errors."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tfrec.errors import SettingsError
+
+FUSIONS = ("early", "sum", "concat", "gated", "cross")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSettings(_Settings):
+    """The two towers."""
+
+    dimensions: int = Field(64, ge=4, le=4096, description="D, of embeddings and hidden states")
+    blocks: int = Field(2, ge=1, le=64, description="Transformer blocks")
+    heads: int = Field(2, ge=1, description="attention heads, a divisor of dimensions")
+    feed_forward: int = Field(128, ge=4, description="hidden units of a block's SwiGLU layer")
+    max_length: int = Field(127, ge=1, le=8191, description="events of a sequence, the newest")
+    dropout: float = Field(0.2, ge=0, lt=1)
+    fusion: Literal["early", "sum", "concat", "gated", "cross"] = Field(
+        "early", description="how history and current session come together"
+    )
+    copy_scores: bool = Field(True, description="score the sequence's own items a second way")
+    pairwise_terms: bool = Field(True, description="time gap, sessions and places between in attention")
+    time_of_day: bool = Field(False, description="hour and weekday of the request as inputs")
+    item_features: bool = Field(True, description="embed the catalogue's features in both towers")
+    context: bool = Field(True, description="embed the context columns of the events")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "ModelSettings":
+        if self.dimensions % self.heads:
+            raise ValueError(f"heads={self.heads} must divide dimensions={self.dimensions}")
+        return self
+
+
+class LossSettings(_Settings):
+    """What the next item is told apart from."""
+
+    negatives: Literal["auto", "sampled", "full"] = Field(
+        "auto", description="full: the whole catalogue; auto: full up to `full_up_to` items"
+    )
+    full_up_to: int = Field(4096, ge=1, description="catalogue size up to which `auto` is full")
+    in_batch: int = Field(1024, ge=1, description="positions whose targets are each other's negatives")
+    uniform: int = Field(1024, ge=0, description="negatives drawn uniformly from the catalogue")
+    temperature: float = Field(1.0, gt=0, description="divides the dot products")
+
+
+class TrainingSettings(_Settings):
+    """How the parameters are found."""
+
+    epochs: int = Field(20, ge=1)
+    rows: int = Field(32, ge=1, description="packed rows a step")
+    row_length: int | None = Field(None, ge=2, description="places of a packed row; None: max_length + 1")
+    learning_rate: float = Field(2e-3, gt=0)
+    warm_up: float = Field(0.05, ge=0, lt=1, description="share of all steps; then a cosine to 0")
+    beta_2: float = Field(0.98, gt=0, lt=1, description="of Adam")
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW, on matrices and tables")
+    clip_norm: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
+    patience: int = Field(5, ge=1, description="epochs without a better validation metric before the end")
+    validation_users: int = Field(2000, ge=1, description="users whose val events are asked after an epoch")
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: bool = Field(True, description="compile the step; ten times as fast on a CPU")
+
+
+class Settings(_Settings):
+    """A whole run."""
+
+    seed: int = Field(1, ge=0)
+    model: ModelSettings = ModelSettings()
+    loss: LossSettings = LossSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _rows_hold_sequences(self) -> "Settings":
+        length = self.training.row_length
+        if length is not None and length <= self.model.max_length:
+            raise ValueError(
+                f"training.row_length={length} must exceed model.max_length={self.model.max_length}: "
+                "a row holds a sequence and its start"
+            )
+        return self
+
+    @property
+    def row_length(self) -> int:
+        """P: places of a packed row."""
+        return self.training.row_length or self.model.max_length + 1
+
+    def save(self, path: Path) -> None:
+        """Writes all settings, defaults included, as YAML."""
+        path.write_text(yaml.safe_dump(self.model_dump(), sort_keys=False), encoding="utf-8")
+
+
+Override = Annotated[str, "a.b=value"]
+
+
+def load_settings(path: Path | None = None, overrides: Sequence[Override] = ()) -> Settings:
+    """Reads settings from a YAML file and lays the overrides over them.
+
+    Args:
+        path: the file; None for the defaults.
+        overrides: `section.key=value`, the value in YAML (`training.epochs=3`).
+
+    Raises:
+        SettingsError: the file is unreadable, or a key or value is not allowed.
+    """
+    where = str(path) if path else "settings"
+    tree = _read(path) if path else {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not key:
+            raise SettingsError(f"--set {override!r}: expected key=value, as in --set training.epochs=3")
+        _put(tree, key.strip().split("."), yaml.safe_load(value), override)
+    try:
+        return Settings.model_validate(tree)
+    except ValidationError as error:
+        raise SettingsError(f"{where}: " + "; ".join(_explain(e) for e in error.errors())) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f"{path} is no readable YAML file: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{path}: expected keys and values, found {type(tree).__name__}")
+    return tree
+
+
+def _put(tree: dict[str, Any], keys: list[str], value: Any, override: str) -> None:
+    for key in keys[:-1]:
+        tree = tree.setdefault(key, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"--set {override!r}: {key} is a value, not a section")
+    tree[keys[-1]] = value
+
+
+def known_keys() -> list[str]:
+    """Every setting as `section.key`."""
+    defaults = Settings().model_dump()
+    return [
+        f"{section}.{key}" if isinstance(value, dict) else section
+        for section, value in defaults.items()
+        for key in (value if isinstance(value, dict) else [section])
+    ]
+
+
+def _explain(error: Any) -> str:
+    """One finding of pydantic, in the words of the file."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        found = "" if isinstance(error["input"], dict) else f" (found {error['input']!r})"
+        return f"{key}: {error['msg']}{found}" if key else f"{error['msg'].removeprefix('Value error, ')}"
+    known = known_keys()
+    near = difflib.get_close_matches(key, [*known, *Settings.model_fields], n=1, cutoff=0.4)
+    if not near:
+        by_last = {k.rsplit(".", 1)[-1]: k for k in known}
+        last = difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.6)
+        near = [by_last[last[0]]] if last else []
+    return f"unknown setting {key}" + (f"; the nearest known one is {near[0]}" if near else "")

@@ -1,0 +1,151 @@
+"""Search over the candidates, exact or by ScaNN, behind one interface.
+
+An index answers queries (q, 1) with the rows of the catalogue that score best, after the
+sequence's own items have been scored a second way by their copy scores:
+
+    score(y) = log(exp(q·e_y + b_y) + Σ_s exp(r_s)[x_s = y])
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.layers.attention import MASKED
+from tfrec.losses import log_add_exp
+from tfrec.schema import FIRST_ROW, PADDING_ROW
+
+
+class ExactIndex(tf.Module):
+    """Matrix product and top-k over all candidates; stock TensorFlow ops alone.
+
+    Args:
+        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
+    """
+
+    def __init__(self, candidates: tf.Tensor) -> None:
+        super().__init__(name="exact_index")
+        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
+
+    def answer(
+        self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor, k: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the best rows [Q, k] int32 and their scores [Q, k] float32.
+
+        Places beyond the items that may be answered hold PADDING_ROW and -inf.
+
+        Args:
+            query: [Q, D + 1] float32.
+            own_item: [Q, S] int32, rows of the sequence's events.
+            copy_score: [Q, S] float32, r, MASKED where there is no copy; None without copy scores.
+            barred: [Q, M] int32, rows that must not be answered; PADDING_ROW for none.
+            k: how many.
+        """
+        scores = tf.matmul(query, self.candidates, transpose_b=True)
+        if copy_score is not None:
+            at = _with_query(own_item)
+            copies = _copy_totals(own_item, copy_score, tf.shape(scores))
+            scores = tf.tensor_scatter_nd_update(scores, at, log_add_exp(tf.gather_nd(scores, at), copies))
+        worst = tf.fill(tf.shape(barred), -np.inf)
+        scores = tf.tensor_scatter_nd_update(scores, _with_query(barred), worst)
+        scores = tf.concat([tf.fill([tf.shape(scores)[0], FIRST_ROW], -np.inf), scores[:, FIRST_ROW:]], axis=1)
+        return _best(scores, None, k)
+
+    def score(
+        self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, candidate: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the scores [Q, C] of given candidates [Q, C], and [Q] the log of the normaliser.
+
+        exp(score - normaliser) is the probability that the next event's item is the candidate.
+        """
+        scores = tf.matmul(query, self.candidates[FIRST_ROW:], transpose_b=True)
+        normaliser = tf.reduce_logsumexp(scores, axis=-1)
+        found = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, candidate))
+        if copy_score is not None:
+            normaliser = log_add_exp(normaliser, tf.reduce_logsumexp(copy_score, axis=-1))
+            found = log_add_exp(found, matching_copies(candidate, own_item, copy_score))
+        return tf.where(candidate >= FIRST_ROW, found, -np.inf), normaliser
+
+
+class ScannIndex(tf.Module):
+    """ScaNN (Guo et al. 2020) retrieves, then exact scores and copy scores decide.
+
+    Args:
+        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
+        retrieve: how many candidates ScaNN gives; the answers must be among them or the own items.
+        settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
+    """
+
+    def __init__(self, candidates: tf.Tensor, retrieve: int, **settings: Any) -> None:
+        super().__init__(name="scann_index")
+        from tfrec.tensorflow import tensorflow_recommenders
+
+        items = int(candidates.shape[0]) - FIRST_ROW
+        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
+        self.retrieve = min(retrieve, items)
+        layer = tensorflow_recommenders().layers.factorized_top_k.ScaNN
+        self.search = layer(k=self.retrieve, **(_scann_settings(items) | settings))
+        rows = tf.range(FIRST_ROW, items + FIRST_ROW, dtype=tf.int32)
+        self.search.index(self.candidates[FIRST_ROW:], rows)
+
+    def answer(
+        self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor, k: int
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `ExactIndex.answer`."""
+        _, found = self.search(query, k=self.retrieve)
+        rows = tf.concat([own_item, tf.reshape(found, [-1, self.retrieve])], axis=1)
+        scores = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, rows))
+        if copy_score is not None:
+            scores = log_add_exp(scores, matching_copies(rows, own_item, copy_score))
+        wrong = first_seen_before(rows) | (rows < FIRST_ROW)
+        wrong |= tf.reduce_any(tf.equal(rows[:, :, None], barred[:, None, :]), axis=-1)
+        return _best(tf.where(wrong, -np.inf, scores), rows, k)
+
+
+def _scann_settings(items: int) -> dict[str, Any]:
+    """ScaNN's own guidance: brute force below 20,000 points; else √N leaves, a tenth searched."""
+    if items < 20_000:
+        return {"num_leaves": 1, "num_leaves_to_search": 1, "num_reordering_candidates": min(items, 1000)}
+    leaves = int(items**0.5)
+    return {
+        "num_leaves": leaves,
+        "num_leaves_to_search": max(1, leaves // 10),
+        "training_iterations": 12,
+        "num_reordering_candidates": 1000,
+    }
+
+
+def matching_copies(rows: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor) -> tf.Tensor:
+    """Returns log Σ_s exp(r_s)[x_s = y] for rows y: [Q, C]."""
+    match = tf.equal(rows[:, :, None], own_item[:, None, :])
+    return tf.reduce_logsumexp(tf.where(match, copy_score[:, None, :], MASKED), axis=-1)
+
+
+def first_seen_before(rows: tf.Tensor) -> tf.Tensor:
+    """Marks the places of [Q, C] whose row stands further left already."""
+    same = tf.equal(rows[:, :, None], rows[:, None, :])
+    columns = tf.range(tf.shape(rows)[1])
+    return tf.reduce_any(same & (columns[:, None] > columns[None, :])[None], axis=-1)
+
+
+def _copy_totals(own_item: tf.Tensor, copy_score: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """log Σ over all copies of an event's item, at each event: [Q, S]; by sums over a [Q, items] table."""
+    top = tf.maximum(tf.reduce_max(copy_score, axis=-1, keepdims=True), MASKED / 2)
+    at = _with_query(own_item)
+    sums = tf.tensor_scatter_nd_add(tf.zeros(shape), at, tf.exp(copy_score - top))
+    return tf.math.log(tf.maximum(tf.gather_nd(sums, at), 1e-38)) + top
+
+
+def _with_query(rows: tf.Tensor) -> tf.Tensor:
+    """[Q, S] rows -> [Q, S, 2] places in a [Q, items] table."""
+    queries = tf.range(tf.shape(rows)[0])
+    return tf.stack([tf.broadcast_to(queries[:, None], tf.shape(rows)), rows], axis=-1)
+
+
+def _best(scores: tf.Tensor, rows: tf.Tensor | None, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The k best of [Q, C]; places without an answer are PADDING_ROW and -inf."""
+    short = tf.maximum(k - tf.shape(scores)[1], 0)
+    scores = tf.pad(scores, [[0, 0], [0, short]], constant_values=-np.inf)
+    best, column = tf.math.top_k(scores, k)
+    found = column if rows is None else tf.gather(tf.pad(rows, [[0, 0], [0, short]]), column, batch_dims=1)
+    return tf.where(tf.math.is_inf(best), PADDING_ROW, found), best

@@ -1,0 +1,61 @@
+"""Copy scores: what people come back to.
+
+P(y) ∝ exp(q·e_y + b_y) + Σ_s exp(r_s)·[x_s = y], the sum over the sequence's events s. The idea
+of one normaliser for a vocabulary and for the input's own words is that of copying mechanisms in
+text generation (Gu et al. 2016, CopyNet); repeats of an item add up to frequencies by themselves.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec.layers.attention import MASKED
+from tfrec.layers.relations import Relations
+from tfrec.schema import FIRST_ROW
+from tfrec.spec import ModelSpec
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class CopyScores(keras.layers.Layer):
+    """r: [B, P, P] float32, the score of request t for copying event s; MASKED where it may not.
+
+    r_ts = (A h_t)·(B h_s) / √D + p[x_s] + pairwise terms + c, with p the learned propensity of an
+    item to be repeated. An event may be copied when the request may have its item: of earlier
+    sessions only, where the log never repeats an item within one.
+
+    Args:
+        spec: the model's.
+    """
+
+    def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = ModelSpec.model_validate(spec)
+        dimensions = self.spec.settings.dimensions
+        self.query, self.key = (
+            keras.layers.Dense(dimensions, use_bias=False, name=name, dtype=self.dtype_policy)
+            for name in ("query", "key")
+        )
+
+    def build(self, input_shape: Any = None) -> None:
+        for layer in (self.query, self.key):
+            layer.build((None, None, self.spec.settings.dimensions))
+        self.propensity = self.add_weight(name="propensity", shape=(self.spec.items,), initializer="zeros")
+        self.constant = self.add_weight(name="constant", shape=(), initializer="zeros")
+
+    def call(
+        self, state: tf.Tensor, events: tf.Tensor, item: tf.Tensor, related: Relations, terms: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Scores `events` [B, P, D] of `item` [B, P] for the requests of `state` [B, P, D]."""
+        scores = tf.matmul(self.query(state), self.key(events), transpose_b=True)
+        scores = tf.cast(scores, tf.float32) * self.spec.settings.dimensions**-0.5
+        scores += (tf.gather(self.propensity, item) + self.constant)[:, None, :]
+        if terms is not None:
+            scores += terms
+        allowed = related.visible & (item >= FIRST_ROW)[:, None, :]
+        if self.spec.repeats == "across_sessions":
+            allowed &= ~related.in_session
+        return tf.where(allowed, scores, MASKED)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"spec": self.spec.model_dump()}

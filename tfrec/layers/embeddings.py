@@ -1,0 +1,70 @@
+"""The item embedding that both towers share."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfrec.schema import PADDING_ROW
+from tfrec.spec import ModelSpec
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class ItemEmbedding(keras.layers.Layer):
+    """e_y: an embedding of the id plus, for each feature, the mean embedding of its values.
+
+    A numeric feature adds its standardised value times a learned vector. The features' values
+    are weights that are not trained, so that a saved model carries its catalogue.
+
+    Args:
+        spec: the model's.
+
+    Input: rows [...] int32. Output: [..., D] float32.
+    """
+
+    def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = ModelSpec.model_validate(spec)
+
+    def build(self, input_shape: Any = None) -> None:
+        dimensions = self.spec.settings.dimensions
+        init = keras.initializers.RandomNormal(stddev=0.05)
+        self.table = self.add_weight(name="table", shape=(self.spec.items, dimensions), initializer=init)
+        self.values: list[Any] = []
+        self.feature_tables: list[Any] = []
+        for feature, width in zip(self.spec.features, self.spec.feature_widths, strict=True):
+            numeric = feature.kind == "numeric"
+            self.values.append(
+                self.add_weight(
+                    name=f"values_{feature.name}",
+                    shape=(self.spec.items, width),
+                    dtype="float32" if numeric else "int32",
+                    initializer="zeros",
+                    trainable=False,
+                )
+            )
+            rows = 1 if numeric else feature.size
+            self.feature_tables.append(
+                self.add_weight(name=f"table_{feature.name}", shape=(rows, dimensions), initializer=init)
+            )
+
+    def set_features(self, values: list[np.ndarray]) -> None:
+        """Sets each feature's values: [items, width], rows of its vocabulary or numbers."""
+        for weight, value in zip(self.values, values, strict=True):
+            weight.assign(value)
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        embedding = tf.gather(self.table, rows)
+        for feature, values, table in zip(self.spec.features, self.values, self.feature_tables, strict=True):
+            value = tf.gather(values, rows)
+            if feature.kind == "numeric":
+                embedding += value * tf.cast(table, value.dtype)
+                continue
+            given = tf.cast(tf.not_equal(value, PADDING_ROW), embedding.dtype)[..., None]
+            total = tf.reduce_sum(tf.gather(table, value) * given, axis=-2)
+            embedding += total / tf.maximum(tf.reduce_sum(given, axis=-2), 1.0)
+        return embedding
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"spec": self.spec.model_dump()}

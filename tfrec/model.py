@@ -1,0 +1,98 @@
+"""TwoTowerModel: the towers and the tasks, nothing else."""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfrec.layers.attention import MASKED
+from tfrec.layers.embeddings import ItemEmbedding
+from tfrec.layers.relations import Tensors
+from tfrec.spec import ModelSpec
+from tfrec.tasks import RetrievalTask
+from tfrec.towers import CandidateTower, Query, QueryTower
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class TwoTowerModel(keras.Model):
+    """A query tower over sequences and a candidate tower over items, trained by retrieval.
+
+    Called with packed rows (see `QueryTower`) it returns their `Query`. `fit` takes pairs of
+    packed rows and `{"item": [B, P] int32, "weight": [B, P] float32, "negatives": [U] int32}`: the
+    item of each position's next event, whether it counts, and rows drawn uniformly.
+
+    Args:
+        spec: settings and facts of the dataset.
+    """
+
+    def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = ModelSpec.model_validate(spec)
+        embedding = ItemEmbedding(self.spec, name="items", dtype=self.dtype_policy)
+        self.query_tower = QueryTower(self.spec, embedding, name="query_tower", dtype=self.dtype_policy)
+        self.candidate_tower = CandidateTower(self.spec, embedding, name="candidate_tower", dtype=self.dtype_policy)
+        self.task = RetrievalTask(self.spec)
+
+    def build(self, input_shape: Any = None) -> None:
+        self.query_tower.build()
+        self.candidate_tower.build()
+        self.target_share = self.add_weight(
+            name="target_share", shape=(self.spec.items,), initializer="zeros", trainable=False, dtype="float32"
+        )
+        self.built = True
+
+    def set_catalogue(self, target_share: np.ndarray, features: list[np.ndarray]) -> None:
+        """Sets what the catalogue says: each item's share of the training targets, and its features."""
+        self.target_share.assign(target_share)
+        self.query_tower.embedding.set_features(features)
+
+    def call(self, inputs: Tensors, training: bool | None = None) -> Query:
+        return self.query_tower(inputs, training=training)
+
+    def compute_loss(
+        self,
+        x: Tensors | None = None,
+        y: Tensors | None = None,
+        y_pred: Query | None = None,
+        sample_weight: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> tf.Tensor:
+        """Returns the mean loss of the positions that have a target, a scalar."""
+        assert x is not None
+        assert y is not None
+        assert y_pred is not None
+        weight = tf.reshape(y["weight"], [-1])
+        copies = {}
+        if y_pred.copy_score is not None:
+            copies = _copy_sums(y_pred.copy_score, x["item"], y["item"])
+        loss = self.task(
+            query=tf.reshape(y_pred.embedding, [-1, y_pred.embedding.shape[-1]]),
+            target=tf.reshape(y["item"], [-1]),
+            weight=weight,
+            candidates=self.candidate_tower,
+            negatives=y["negatives"],
+            target_share=tf.convert_to_tensor(self.target_share),
+            **copies,
+        )
+        return loss / tf.maximum(tf.reduce_sum(weight), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)} | {
+            "spec": self.spec.model_dump(mode="json")
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "TwoTowerModel":
+        config = dict(config)
+        dtype = keras.saving.deserialize_keras_object(config.pop("dtype"))
+        return cls(dtype=dtype, **config)
+
+
+def _copy_sums(score: tf.Tensor, item: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The log-sums of copy scores [B, P, P] over all events and over the target's own: [B P]."""
+    own = tf.where(item[:, None, :] == target[:, :, None], score, MASKED)
+    return {
+        "copy_target": tf.reshape(tf.reduce_logsumexp(own, axis=-1), [-1]),
+        "copy_total": tf.reshape(tf.reduce_logsumexp(score, axis=-1), [-1]),
+    }

@@ -1,0 +1,122 @@
+"""Answers of a model to queries of a dataset."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.batches import Rows, pack_windows
+from tfrec.dataset import Dataset, Sequences
+from tfrec.index import ExactIndex
+from tfrec.layers.attention import MASKED
+from tfrec.layers.relations import Tensors
+from tfrec.model import TwoTowerModel
+from tfrec.progress import track
+from tfrec.schema import PADDING_ROW, Repeats
+from tfrec.towers import Query
+
+ROWS_A_STEP = 16
+
+
+class Predictor:
+    """Answers queries: the query of an event is every event of the same user before it.
+
+    A user's queries are computed together, a window of events at a time; each query sees at least
+    the newest half of `max_length` events before it, and as many as the window has.
+
+    Args:
+        model: a trained model.
+        k: how many items an answer has.
+        quiet: no progress bar.
+    """
+
+    def __init__(self, model: TwoTowerModel, k: int = 20, *, quiet: bool = False) -> None:
+        self.model = model
+        self.k = k
+        self.quiet = quiet
+        self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
+        self._answer = tf.function(self._answer_places, reduce_retracing=True)
+
+    def __call__(self, dataset: Dataset, positions: np.ndarray) -> np.ndarray:
+        """Returns rows [Q, k] int32, best first; PADDING_ROW where the catalogue has no more.
+
+        Args:
+            dataset: in the rows of the vocabularies that the model was trained with.
+            positions: [Q] int64, places of the queried events in the flat arrays of `dataset`.
+        """
+        places = self.model.spec.settings.max_length + 1
+        index = ExactIndex(self.model.candidate_tower.table())
+        start, stop, first = query_windows(dataset.sequences, positions, places)
+        rows = pack_windows(dataset.sequences, start, stop, places)
+        wanted = np.zeros(len(dataset.sequences.item) + 1, bool)
+        wanted[positions] = True
+        # An event may be a target of one window and mere context of the next.
+        asked = wanted[rows.position] & (rows.position >= np.append(first, 0)[rows.inputs["segment"] - 1])
+        answers = np.zeros((len(dataset.sequences.item), self.k), np.int32)
+        steps = track(_steps(rows, asked), "answering", -(-len(rows.item) // ROWS_A_STEP), quiet=self.quiet)
+        for inputs, at, position in steps:
+            found, _ = self._answer(index, inputs, self._encode(inputs, training=False), tf.constant(at))
+            answers[position] = found.numpy()
+        return answers[positions]
+
+    def _answer_places(self, index: ExactIndex, inputs: Tensors, query: Query, at: tf.Tensor) -> Any:
+        row, place = at[:, 0], at[:, 1]
+        own, in_session = own_events(inputs, row, place)
+        copy_score = None
+        if query.copy_score is not None:
+            copy_score = tf.where(own > 0, tf.gather_nd(query.copy_score, at), MASKED)
+        barred = barred_rows(own, in_session, self.model.spec.repeats)
+        return index.answer(tf.gather_nd(query.embedding, at), own, copy_score, barred, self.k)
+
+
+def own_events(inputs: Tensors, row: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the items [Q, P] that a request's sequence holds, and which are of its own session.
+
+    Places of other sequences, and after the request, hold PADDING_ROW.
+    """
+    at = tf.stack([row, place], axis=-1)
+    segment = tf.gather(inputs["segment"], row)
+    mine = tf.equal(segment, tf.gather_nd(inputs["segment"], at)[:, None])
+    mine &= tf.range(tf.shape(segment)[1])[None] <= place[:, None]
+    items = tf.where(mine, tf.gather(inputs["item"], row), PADDING_ROW)
+    session = tf.gather_nd(inputs["request_session"], at)[:, None]
+    return items, mine & tf.equal(tf.gather(inputs["session"], row), session)
+
+
+def barred_rows(own: tf.Tensor, in_session: tf.Tensor, repeats: Repeats) -> tf.Tensor:
+    """Returns the rows [Q, P] that cannot come again; PADDING_ROW elsewhere."""
+    if repeats == "never":
+        return own
+    if repeats == "across_sessions":
+        return tf.where(in_session, own, PADDING_ROW)
+    return tf.zeros_like(own)
+
+
+def query_windows(
+    sequences: Sequences, positions: np.ndarray, places: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns windows (start, stop, first) that have all positions as targets: [W] int64 each.
+
+    A window's targets are its positions from `first` on; they lie within half a window, so that
+    each has the other half before it, as far as the user has so many events.
+    """
+    positions = np.sort(positions)
+    begin = sequences.offsets[np.searchsorted(sequences.offsets, positions, side="right") - 1]
+    first_of_user = positions[np.searchsorted(begin, begin)]
+    chunk = (positions - first_of_user) // max(places // 2, 1)
+    new = np.append(True, (begin[1:] != begin[:-1]) | (chunk[1:] != chunk[:-1])) if len(positions) else []
+    at = np.flatnonzero(new)
+    first = positions[at]
+    stop = positions[np.append(at[1:], len(positions)) - 1] + 1 if len(at) else first
+    return np.maximum(begin[at], stop - places), stop, first
+
+
+def _steps(rows: Rows, asked: np.ndarray) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
+    """Yields inputs of a fixed number of rows, (row, place) [Q, 2] of the queries in them, and their targets."""
+    for begin in range(0, len(rows.item), ROWS_A_STEP):
+        part = slice(begin, begin + ROWS_A_STEP)
+        at = np.argwhere(asked[part]).astype(np.int32)
+        short = max(begin + ROWS_A_STEP - len(rows.item), 0)
+        inputs = {name: np.pad(tensor[part], ((0, short), (0, 0))) for name, tensor in rows.inputs.items()}
+        yield inputs, at, rows.position[part][at[:, 0], at[:, 1]]

@@ -1,0 +1,67 @@
+"""What a model is built from: its settings and the facts of the dataset it learns from."""
+
+from pydantic import BaseModel, ConfigDict
+
+from tfrec.config import LossSettings, ModelSettings, Settings
+from tfrec.dataset import Dataset
+from tfrec.schema import ContextColumn, ItemFeature, Repeats
+
+
+class ModelSpec(BaseModel):
+    """Settings and facts that shape the towers; saved inside `model.keras`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    settings: ModelSettings
+    loss: LossSettings
+    items: int
+    """rows of the item table, padding and unknown included"""
+    event_types: int
+    """rows of the event type table"""
+    context: tuple[ContextColumn, ...]
+    features: tuple[ItemFeature, ...]
+    feature_widths: tuple[int, ...]
+    """values that an item may have of each feature (1 but for multi-valued ones)"""
+    has_clock: bool
+    ordered_sessions: bool
+    repeats: Repeats
+
+    @classmethod
+    def of(cls, settings: Settings, dataset: Dataset) -> "ModelSpec":
+        """Returns what the settings ask for, of what the dataset has."""
+        schema = dataset.schema
+        features = schema.item_features if settings.model.item_features else ()
+        return cls(
+            settings=settings.model,
+            loss=settings.loss,
+            items=dataset.items.size,
+            event_types=dataset.event_types.size,
+            context=schema.context if settings.model.context else (),
+            features=features,
+            feature_widths=tuple(_width(dataset, f) for f in features),
+            has_clock=schema.has_clock,
+            ordered_sessions=schema.ordered_sessions,
+            repeats=schema.repeats,
+        )
+
+    @property
+    def copies(self) -> bool:
+        """Whether copy scores are used: only where items can come again."""
+        return self.settings.copy_scores and self.repeats != "never"
+
+    @property
+    def full_softmax(self) -> bool:
+        """Whether the loss goes over the whole catalogue."""
+        small = self.items <= self.loss.full_up_to
+        return self.loss.negatives == "full" or (self.loss.negatives == "auto" and small)
+
+
+MAX_VALUES = 16
+"""values of a multi-valued feature that count; further ones of an item are left out"""
+
+
+def _width(dataset: Dataset, feature: ItemFeature) -> int:
+    if feature.kind != "multi":
+        return 1
+    longest = dataset.catalogue[feature.name].map(lambda v: 0 if v is None else len(v), na_action="ignore").max()
+    return int(min(max(longest, 1), MAX_VALUES))

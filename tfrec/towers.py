@@ -1,0 +1,139 @@
+"""The two towers: a Transformer over sequences, and embeddings of candidates, in one space.
+
+The space has D + 1 dimensions: the last one of a candidate is its bias b_y, of a query 1, so that
+a dot product alone is q·e_y + b_y.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tfrec.layers.attention import TransformerBlock
+from tfrec.layers.copying import CopyScores
+from tfrec.layers.embeddings import ItemEmbedding
+from tfrec.layers.encodings import EventEncoding
+from tfrec.layers.fusion import late_fusion
+from tfrec.layers.relations import PairwiseTerms, Relations, Tensors, feature_count, relations
+from tfrec.spec import ModelSpec
+
+
+class Query(NamedTuple):
+    """What the query tower says at every position of packed rows.
+
+    Attributes:
+        embedding: [B, P, D + 1] float32.
+        copy_score: [B, P, P] float32, r of `CopyScores`; None without copy scores.
+    """
+
+    embedding: tf.Tensor
+    copy_score: tf.Tensor | None
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class CandidateTower(keras.layers.Layer):
+    """Rows of items [...] int32 -> [..., D + 1] float32: (e_y, b_y).
+
+    Args:
+        spec: the model's.
+        embedding: the item embedding shared with the query tower.
+    """
+
+    def __init__(self, spec: ModelSpec, embedding: ItemEmbedding, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.embedding = embedding
+
+    def build(self, input_shape: Any = None) -> None:
+        self.bias = self.add_weight(name="bias", shape=(self.spec.items,), initializer="zeros", dtype="float32")
+
+    def call(self, rows: tf.Tensor) -> tf.Tensor:
+        embedding = tf.cast(self.embedding(rows), tf.float32)
+        return tf.concat([embedding, tf.gather(self.bias, rows)[..., None]], axis=-1)
+
+    def table(self) -> tf.Tensor:
+        """Returns the candidates of all rows, padding and unknown included: [items, D + 1]."""
+        return self(tf.range(self.spec.items))
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class QueryTower(keras.layers.Layer):
+    """Packed rows of sequences -> a `Query` at every position, for the request that follows it.
+
+    Args:
+        spec: the model's.
+        embedding: the item embedding shared with the candidate tower.
+
+    Input: a dict of [B, P] tensors: `item`, `event_type`, `segment` (0: padding), `session`,
+    `time`, `request_time`, `request_session`, `context.NAME`; int32, numeric context float32.
+    """
+
+    def __init__(self, spec: ModelSpec, embedding: ItemEmbedding, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.spec = spec
+        self.embedding = embedding
+        s, policy = spec.settings, self.dtype_policy
+        self.encoding = EventEncoding(spec, name="encoding", dtype=policy)
+        self.drop = keras.layers.Dropout(s.dropout, dtype=policy)
+        self.blocks = [
+            TransformerBlock(s.dimensions, s.heads, s.feed_forward, s.dropout, name=f"block_{i}", dtype=policy)
+            for i in range(s.blocks)
+        ]
+        self.fusion = late_fusion(s.fusion, s.dimensions, s.heads, dtype=policy)
+        self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
+        self.project = keras.layers.Dense(s.dimensions, use_bias=False, name="project", dtype=policy)
+        self.copying = CopyScores(spec, name="copying", dtype=policy) if spec.copies else None
+        terms = s.blocks * s.heads + int(spec.copies)
+        self.terms = PairwiseTerms(terms, feature_count(spec), name="terms", dtype="float32")
+
+    def build(self, input_shape: Any = None) -> None:
+        shape = (None, None, self.spec.settings.dimensions)
+        for layer in (self.embedding, self.encoding, *self.blocks, self.norm, self.project):
+            if not layer.built:
+                layer.build(shape)
+        if self.fusion is not None:
+            self.fusion.build(shape)
+        if self.copying is not None:
+            self.copying.build(shape)
+        if self.spec.settings.pairwise_terms:
+            self.terms.build()
+
+    def call(self, batch: Tensors, training: bool | None = None) -> Query:
+        related = relations(batch, self.spec)
+        terms = None if related.features is None else self.terms(related.features)
+        x = self.embedding(batch["item"]) + self.encoding(batch, related)
+        x = self.drop(x, training=training)
+        events = self._encode(x, related.visible, terms, training)
+        state = events if self.fusion is None else self._fuse(x, events, related, batch, terms, training)
+        embedding = tf.cast(self.project(self.norm(state)), tf.float32) / self.spec.loss.temperature
+        one = tf.ones_like(embedding[..., :1])
+        copy_score = None
+        if self.copying is not None:
+            copy_terms = None if terms is None else terms[-1]
+            copy_score = self.copying(self.norm(state), self.norm(events), batch["item"], related, copy_terms)
+        return Query(tf.concat([embedding, one], axis=-1), copy_score)
+
+    def _encode(self, x: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None, training: bool | None) -> tf.Tensor:
+        heads = self.spec.settings.heads
+        for i, block in enumerate(self.blocks):
+            x = block(x, mask, None if terms is None else terms[i * heads : (i + 1) * heads], training=training)
+        return x
+
+    def _fuse(
+        self,
+        x: tf.Tensor,
+        events: tf.Tensor,
+        related: Relations,
+        batch: Tensors,
+        terms: tf.Tensor | None,
+        training: bool | None,
+    ) -> tf.Tensor:
+        """Late fusion of the history, encoded in `events`, with the current session, encoded alone."""
+        history = related.visible & ~related.in_session
+        places = tf.range(tf.shape(x)[1])
+        last = tf.reduce_max(tf.where(history, places[None, None, :], -1), axis=-1)
+        had = tf.cast(last >= 0, x.dtype)[..., None]
+        of_history = tf.gather(events, tf.maximum(last, 0), batch_dims=1) * had
+        alone = self._encode(x, related.same_session, terms, training)
+        opened = tf.cast(tf.equal(batch["request_session"], batch["session"]), x.dtype)[..., None]
+        return self.fusion(of_history, alone * opened, events, history)
