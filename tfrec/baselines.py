@@ -107,16 +107,15 @@ def best(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _popularity(dataset: Dataset) -> np.ndarray:
-    """Each item row's place by recent and then by all train events, from 1 (most popular) down to 0: [N]."""
+    """Each item row's place by recent, then all train events, then row: [N], from 1 (first) to 0."""
     sequences, size = dataset.sequences, dataset.items.size
     train = sequences.is_role("train")
     recent = train
     if dataset.schema.has_clock and train.any():
         recent = train & (sequences.time >= sequences.time[train].max() - RECENT_S)
-    counts = [np.bincount(sequences.item[events], minlength=size) for events in (train, recent)]
-    order = np.lexsort(counts)  # by recent events, ties by all
+    counts = [-np.bincount(sequences.item[events], minlength=size) for events in (train, recent)]
     place = np.empty(size)
-    place[order] = np.arange(size) / size
+    place[np.lexsort(counts)] = np.linspace(1.0, 0.0, size)
     return place
 
 

@@ -112,7 +112,9 @@ class Dataset:
             },
         )
         if len(dataset.sequences.item) and dataset.sequences.item.max() >= dataset.items.size:
-            raise DataError(f"{folder}: an event has item row {dataset.sequences.item.max()}, beyond the vocabulary")
+            raise DataError(
+                f"{folder}: an event has item row {dataset.sequences.item.max()}, beyond the vocabulary"
+            )
         return dataset
 
     def with_vocabularies_of(self, other: "Dataset") -> "Dataset":
@@ -145,16 +147,22 @@ def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:
     """Reads the shards and lays their lists end to end."""
     paths = sorted((folder / SEQUENCES_FOLDER).glob("*.parquet"))
     if len(paths) != schema.shards:
-        raise DataError(f"{folder}/{SEQUENCES_FOLDER} has {len(paths)} shards, its schema says {schema.shards}")
+        raise DataError(
+            f"{folder}/{SEQUENCES_FOLDER} has {len(paths)} shards, its schema says {schema.shards}"
+        )
     try:
         table = pa.concat_tables([pq.read_table(path) for path in paths])
         columns = {name: _flat(table[name]) for name in _EVENT_COLUMNS}
         context = {c.name: _flat(table[f"context.{c.name}"]) for c in schema.context}
     except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise DataError(f"{folder}/{SEQUENCES_FOLDER} cannot be read: {error}. Prepare the log again.") from error
+        raise DataError(
+            f"{folder}/{SEQUENCES_FOLDER} cannot be read: {error}. Prepare the log again."
+        ) from error
     lengths = table["item"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Sequences(user_id=table["user_id"].to_pandas().to_numpy(), offsets=offsets, context=context, **columns)
+    return Sequences(
+        user_id=table["user_id"].to_pandas().to_numpy(), offsets=offsets, context=context, **columns
+    )
 
 
 def _flat(column: pa.ChunkedArray) -> np.ndarray:

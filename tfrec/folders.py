@@ -34,7 +34,9 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         partial = target.parent / f".{target.name}.partial-{uuid.uuid4().hex[:8]}"
         partial.mkdir()
     except OSError as error:
-        raise DataError(f"cannot write to {target.parent}: {error.strerror}. Check its permissions.") from error
+        raise DataError(
+            f"cannot write to {target.parent}: {error.strerror}. Check its permissions."
+        ) from error
     try:
         yield partial
         _sync(partial)

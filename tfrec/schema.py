@@ -110,7 +110,9 @@ class DatasetSchema(_Frozen):
     repeats: Repeats = Field(description="where the log shows a user an item again")
     context: tuple[ContextColumn, ...] = ()
     item_features: tuple[ItemFeature, ...] = ()
-    item_name_columns: tuple[str, ...] = Field((), description="catalogue columns that name an item to people")
+    item_name_columns: tuple[str, ...] = Field(
+        (), description="catalogue columns that name an item to people"
+    )
     first_time: int
     last_time: int
     counts: Counts

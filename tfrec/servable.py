@@ -78,6 +78,8 @@ class ServableInfo(BaseModel):
         try:
             return cls.model_validate_json(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise DataError(f"{version_folder} is no servable of tfrec: it has no assets/{INFO_FILE}.") from None
+            raise DataError(
+                f"{version_folder} is no servable of tfrec: it has no assets/{INFO_FILE}."
+            ) from None
         except (ValidationError, UnicodeDecodeError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error

@@ -57,7 +57,9 @@ class Vocabulary:
         if bad.any():
             names = {PADDING_ROW: " (padding)", UNKNOWN_ROW: " (unknown)"}
             row = int(rows[bad].ravel()[0])
-            raise DataError(f"row {row}{names.get(row, '')} has no raw id; rows are {FIRST_ROW}..{self.size - 1}")
+            raise DataError(
+                f"row {row}{names.get(row, '')} has no raw id; rows are {FIRST_ROW}..{self.size - 1}"
+            )
         return self.values[rows - FIRST_ROW]
 
     def grow(self, raw: Iterable[Any]) -> "Vocabulary":

@@ -1,0 +1,104 @@
+"""Small datasets in memory and on disk, built from a table of events as the judge writes it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec.dataset import Dataset, Sequences
+from tfrec.schema import (
+    CATALOGUE_FILE,
+    ROLES,
+    SEQUENCES_FOLDER,
+    VOCABULARY_FOLDER,
+    Counts,
+    DatasetSchema,
+    Repeats,
+)
+from tfrec.vocabulary import Vocabulary
+
+
+@pytest.fixture(scope="session")
+def dataset_of() -> Callable[..., Dataset]:
+    """`dataset_of(events, repeats=…, has_clock=…)`, where `events` has the columns of the judge.
+
+    They are user_id, item_id, timestamp, session_id and role, in order of user and time. Items that are in no train event are unknown.
+    """
+    return _dataset_of
+
+
+@pytest.fixture(scope="session")
+def write_dataset() -> Callable[[Dataset, Path], None]:
+    """`write_dataset(dataset, folder)` writes it in as many shards as its schema says."""
+    return _write_dataset
+
+
+def _dataset_of(events: pd.DataFrame, *, repeats: Repeats = "anywhere", has_clock: bool = True) -> Dataset:
+    events = events.reset_index(drop=True)
+    train = events[events["role"] == "train"]
+    counts = train["item_id"].value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    items = Vocabulary(counts.index)
+    new_user = (events["user_id"] != events["user_id"].shift()).to_numpy()
+    new_session = new_user | (events["session_id"] != events["session_id"].shift()).to_numpy()
+    session = pd.Series(np.cumsum(new_session)).groupby(events["user_id"]).transform(lambda s: s - s.iloc[0])
+    size = len(events)
+    sequences = Sequences(
+        user_id=events["user_id"].to_numpy()[new_user],
+        offsets=np.append(np.flatnonzero(new_user), size).astype(np.int64),
+        event_id=np.arange(size, dtype=np.int64),
+        item=items.rows(events["item_id"].to_numpy()),
+        event_type=np.full(size, 2, np.int32),
+        session=session.to_numpy(np.int32),
+        time=events["timestamp"].to_numpy(np.int64),
+        role=events["role"].map({role: place for place, role in enumerate(ROLES)}).to_numpy(np.int8),
+    )
+    roles = events["role"].value_counts()
+    schema = DatasetSchema(
+        written_by={},
+        source="made for a test",
+        split="last_session",
+        user_id_type="int64",
+        item_id_type="int64" if pd.api.types.is_integer_dtype(events["item_id"]) else "string",
+        event_types=("event",),
+        has_clock=has_clock,
+        ordered_sessions=True,
+        session_from="gap",
+        repeats=repeats,
+        first_time=int(events["timestamp"].min()),
+        last_time=int(events["timestamp"].max()),
+        counts=Counts(
+            users=sequences.users,
+            items=len(counts),
+            events=size,
+            sessions=int(new_session.sum()),
+            train_events=int(roles.get("train", 0)),
+            val_events=int(roles.get("val", 0)),
+            test_events=int(roles.get("test", 0)),
+            rejected_rows=0,
+        ),
+        shards=1,
+    )
+    catalogue = pd.DataFrame({"item_id": counts.index, "train_count": counts.to_numpy()})
+    return Dataset(schema, sequences, catalogue, items, Vocabulary(["event"]), {}, {})
+
+
+def _write_dataset(dataset: Dataset, folder: Path) -> None:
+    schema, sequences = dataset.schema, dataset.sequences
+    (folder / SEQUENCES_FOLDER).mkdir(parents=True)
+    schema.save(folder)
+    dataset.catalogue.to_parquet(folder / CATALOGUE_FILE, index=False)
+    dataset.items.save(folder / VOCABULARY_FOLDER / "item.parquet")
+    dataset.event_types.save(folder / VOCABULARY_FOLDER / "event_type.parquet")
+    arrays = {
+        name: getattr(sequences, name)
+        for name in ("event_id", "item", "event_type", "session", "time", "role")
+    }
+    arrays |= {f"context.{name}": values for name, values in sequences.context.items()}
+    for name, vocabulary in dataset.context.items():
+        vocabulary.save(folder / VOCABULARY_FOLDER / f"context.{name}.parquet")
+    lists = {name: np.split(values, sequences.offsets[1:-1]) for name, values in arrays.items()}
+    table = pd.DataFrame({"user_id": sequences.user_id, **lists})
+    for shard, users in enumerate(np.array_split(np.arange(sequences.users), schema.shards)):
+        table.iloc[users].to_parquet(folder / SEQUENCES_FOLDER / f"part-{shard:05d}.parquet", index=False)
