@@ -22,9 +22,10 @@ from tfrec.vocabulary import Vocabulary
 
 @pytest.fixture(scope="session")
 def dataset_of() -> Callable[..., Dataset]:
-    """`dataset_of(events, repeats=…, has_clock=…)`, where `events` has the columns of the judge.
+    """`dataset_of(events, repeats=…, has_clock=…)`, where `events` has the columns of the judge:
 
-    They are user_id, item_id, timestamp, session_id and role, in order of user and time. Items that are in no train event are unknown.
+    user_id, item_id, timestamp, session_id and role, in order of user and time. Items that are in no
+    train event are unknown.
     """
     return _dataset_of
 
@@ -42,7 +43,8 @@ def _dataset_of(events: pd.DataFrame, *, repeats: Repeats = "anywhere", has_cloc
     items = Vocabulary(counts.index)
     new_user = (events["user_id"] != events["user_id"].shift()).to_numpy()
     new_session = new_user | (events["session_id"] != events["session_id"].shift()).to_numpy()
-    session = pd.Series(np.cumsum(new_session)).groupby(events["user_id"]).transform(lambda s: s - s.iloc[0])
+    number = pd.Series(np.cumsum(new_session))
+    session = number - number.groupby(events["user_id"]).transform("first")
     size = len(events)
     sequences = Sequences(
         user_id=events["user_id"].to_numpy()[new_user],
