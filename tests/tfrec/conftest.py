@@ -83,7 +83,15 @@ def _dataset_of(events: pd.DataFrame, *, repeats: Repeats = "anywhere", has_cloc
         shards=1,
     )
     catalogue = pd.DataFrame({"item_id": counts.index, "train_count": counts.to_numpy()})
-    return Dataset(schema, sequences, catalogue, items, Vocabulary(["event"]), {}, {})
+    return Dataset(
+        schema=schema,
+        sequences=sequences,
+        catalogue=catalogue,
+        items=items,
+        event_types=Vocabulary(["event"]),
+        context={},
+        features={},
+    )
 
 
 def _write_dataset(dataset: Dataset, folder: Path) -> None:
