@@ -16,7 +16,8 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     When the block raises, the new folder is removed and `target` is as it was. When the process
     is killed, what remains is a hidden folder `.NAME.partial-…`, which nothing ever reads and
-    the next call for the same target removes.
+    the next call for the same target removes. (Killed between the two renames of an overwrite, it
+    leaves the old folder as `.NAME.replaced-…`, which the next call puts back.)
 
     Args:
         target: the folder to write. Its parents are created.
@@ -26,10 +27,11 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         DataError: `target` exists and `overwrite` is off, or the place cannot be written to.
     """
     target = Path(target)
-    if target.exists() and not overwrite:
-        raise DataError(f"{target} exists already. Name another folder, or say --overwrite.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _restore(target)
+        if target.exists() and not overwrite:
+            raise DataError(f"{target} exists already. Name another folder, or say --overwrite.")
         remove_partial(target)
         partial = target.parent / f".{target.name}.partial-{uuid.uuid4().hex[:8]}"
         partial.mkdir()
@@ -57,10 +59,19 @@ def remove_partial(target: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def _restore(target: Path) -> None:
+    """Puts back what a writer had moved aside when it was killed between the renames of `_swap`."""
+    for aside in target.parent.glob(f".{target.name}.replaced-*"):
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(target)
+
+
 def _swap(partial: Path, target: Path) -> None:
     """Renames `partial` to `target`; a folder that is in the way is moved aside first."""
     if target.exists():
-        aside = target.parent / f".{target.name}.partial-old-{uuid.uuid4().hex[:8]}"
+        aside = target.parent / f".{target.name}.replaced-{uuid.uuid4().hex[:8]}"
         target.rename(aside)
         partial.rename(target)
         shutil.rmtree(aside, ignore_errors=True)
