@@ -1,7 +1,7 @@
 """A dataset folder in memory: flat arrays of events, users one after another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -63,13 +63,12 @@ class Sequences:
         return self.role == ROLES.index(role)
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """What `tfrec prepare` has written.
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of a log beside its events; a dataset and a model carry it.
 
     Attributes:
-        schema: its facts.
-        sequences: its events.
+        schema: names, types, counts.
         catalogue: one line an item of the vocabulary, in row order.
         items, event_types: vocabularies.
         context: vocabularies of the categorical context columns.
@@ -77,7 +76,6 @@ class Dataset:
     """
 
     schema: DatasetSchema
-    sequences: Sequences
     catalogue: pd.DataFrame
     items: Vocabulary
     event_types: Vocabulary
@@ -85,19 +83,22 @@ class Dataset:
     features: Mapping[str, Vocabulary]
 
     @classmethod
-    def load(cls, folder: Path) -> "Dataset":
-        """Reads a dataset folder.
+    def load(cls, folder: Path) -> "Facts":
+        """Reads the facts in a dataset or model folder.
 
         Raises:
-            DataError: a file is missing, or one contradicts another.
+            DataError: a file is missing or unreadable.
         """
         folder = Path(folder)
         schema = DatasetSchema.load(folder)
         vocabulary = folder / VOCABULARY_FOLDER
-        dataset = cls(
+        try:
+            catalogue = pd.read_parquet(folder / CATALOGUE_FILE)
+        except (OSError, ValueError) as error:
+            raise DataError(f"{folder / CATALOGUE_FILE} cannot be read: {error}") from error
+        return Facts(
             schema=schema,
-            sequences=_read_sequences(folder, schema),
-            catalogue=pd.read_parquet(folder / CATALOGUE_FILE),
+            catalogue=catalogue,
             items=Vocabulary.load(vocabulary / "item.parquet"),
             event_types=Vocabulary.load(vocabulary / "event_type.parquet"),
             context={
@@ -111,14 +112,50 @@ class Dataset:
                 if f.kind != "numeric"
             },
         )
+
+    def save(self, folder: Path) -> None:
+        """Writes the facts into a folder."""
+        self.schema.save(folder)
+        self.catalogue.to_parquet(Path(folder) / CATALOGUE_FILE, index=False)
+        vocabulary = Path(folder) / VOCABULARY_FOLDER
+        self.items.save(vocabulary / "item.parquet")
+        self.event_types.save(vocabulary / "event_type.parquet")
+        for name, values in self.context.items():
+            values.save(vocabulary / f"context.{name}.parquet")
+        for name, values in self.features.items():
+            values.save(vocabulary / f"feature.{name}.parquet")
+
+    def with_sequences(self, sequences: Sequences) -> "Dataset":
+        """Returns a dataset of these facts and the given events."""
+        return Dataset(**{f.name: getattr(self, f.name) for f in fields(Facts)}, sequences=sequences)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Facts):
+    """What `tfrec prepare` has written: facts and events.
+
+    Attributes:
+        sequences: the events.
+    """
+
+    sequences: Sequences
+
+    @classmethod
+    def load(cls, folder: Path) -> "Dataset":
+        """Reads a dataset folder.
+
+        Raises:
+            DataError: a file is missing, or one contradicts another.
+        """
+        facts = Facts.load(folder)
+        dataset = facts.with_sequences(_read_sequences(Path(folder), facts.schema))
         if len(dataset.sequences.item) and dataset.sequences.item.max() >= dataset.items.size:
-            raise DataError(
-                f"{folder}: an event has item row {dataset.sequences.item.max()}, beyond the vocabulary"
-            )
+            row = dataset.sequences.item.max()
+            raise DataError(f"{folder}: an event has item row {row}, beyond the vocabulary")
         return dataset
 
-    def with_vocabularies_of(self, other: "Dataset") -> "Dataset":
-        """Returns these events in the rows of another dataset's vocabularies and catalogue.
+    def in_rows_of(self, other: Facts) -> "Dataset":
+        """Returns these events in the rows of other vocabularies, with the other's catalogue.
 
         With it a model answers queries of another cut of its log: what it does not know becomes
         unknown.
@@ -126,21 +163,22 @@ class Dataset:
         Raises:
             DataError: the two do not have the same context columns.
         """
-        if set(self.sequences.context) != set(other.sequences.context):
+        names = {c.name for c in other.schema.context}
+        if set(self.sequences.context) != names:
             raise DataError(
-                f"the datasets differ in their context columns: {sorted(self.sequences.context)} "
-                f"and {sorted(other.sequences.context)}"
+                f"the datasets differ in their context columns: {sorted(self.sequences.context)} and {sorted(names)}"
             )
         context = dict(self.sequences.context)
         for name, vocabulary in other.context.items():
             context[name] = vocabulary.remap(self.context[name])[context[name]]
-        sequences = replace(
-            self.sequences,
-            item=other.items.remap(self.items)[self.sequences.item],
-            event_type=other.event_types.remap(self.event_types)[self.sequences.event_type],
-            context=context,
+        return other.with_sequences(
+            replace(
+                self.sequences,
+                item=other.items.remap(self.items)[self.sequences.item],
+                event_type=other.event_types.remap(self.event_types)[self.sequences.event_type],
+                context=context,
+            )
         )
-        return replace(other, sequences=sequences)
 
 
 def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:

@@ -1,0 +1,59 @@
+"""model/: a trained model with all that is needed to use it."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfrec.config import Settings, load_settings
+from tfrec.dataset import Facts
+from tfrec.errors import DataError
+from tfrec.model import TwoTowerModel
+
+MODEL_FILE = "model.keras"
+SETTINGS_FILE = "settings.yaml"
+TRAINING_FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model folder: `model.keras`, `settings.yaml`, `training.json`, and the facts of its dataset.
+
+    Attributes:
+        model: the towers.
+        settings: of the run that trained it.
+        facts: schema, vocabularies and catalogue.
+        training: epochs, history, versions.
+    """
+
+    model: TwoTowerModel
+    settings: Settings
+    facts: Facts
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, folder: Path) -> None:
+        """Writes all of it into a folder."""
+        self.facts.save(folder)
+        self.settings.save(folder / SETTINGS_FILE)
+        (folder / TRAINING_FILE).write_text(json.dumps(self.training, indent=1), encoding="utf-8")
+        self.model.save(folder / MODEL_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "TrainedModel":
+        """Reads a model folder.
+
+        Raises:
+            DataError: a file is missing or unreadable.
+        """
+        folder = Path(folder)
+        path = folder / MODEL_FILE
+        if not path.is_file():
+            raise DataError(f"{folder} is no model: it has no {MODEL_FILE}. `tfrec train` writes one.")
+        try:
+            model = keras.saving.load_model(path, compile=False)
+            training = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(f"{path} cannot be read: {str(error)[:300]}. Train the model again.") from error
+        return cls(model, load_settings(folder / SETTINGS_FILE), Facts.load(folder), training)

@@ -1,0 +1,264 @@
+"""dataset/ -> model/: training with checkpoints, early stopping, and one rename at the end."""
+
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfrec
+from tfrec.checkpoints import Checkpoints, RunState
+from tfrec.config import Settings, load_settings
+from tfrec.dataset import Dataset
+from tfrec.epochs import Batch, Epochs
+from tfrec.errors import DataError, SettingsError
+from tfrec.features import feature_values
+from tfrec.folders import remove_partial, whole_folder
+from tfrec.layers.seeds import set_seeds
+from tfrec.metrics import ndcg, target_rank
+from tfrec.model import TwoTowerModel
+from tfrec.prediction import Predictor
+from tfrec.schema import FIRST_ROW
+from tfrec.spec import ModelSpec
+from tfrec.trained import SETTINGS_FILE, TrainedModel
+
+MONITOR = "val_ndcg@10"
+
+
+def train(
+    dataset_folder: Path,
+    out: Path,
+    settings: Settings,
+    *,
+    overwrite: bool = False,
+    restart: bool = False,
+    quiet: bool = False,
+) -> TrainedModel:
+    """Trains a model on the train events of a dataset, and writes it.
+
+    While it trains, checkpoints and logs are kept beside `out`, in `.NAME.training/`. A run that
+    was interrupted goes on from the last checkpoint when called again with the same arguments,
+    and ends with the weights that an undisturbed run would have.
+
+    Args:
+        dataset_folder: what `tfrec prepare` has written.
+        out: the model folder to write, whole or not at all.
+        settings: of the run.
+        overwrite: replace `out` where it is there.
+        restart: begin anew where an unfinished run is found.
+        quiet: no progress bars.
+
+    Raises:
+        DataError: the dataset has no train events to learn from; `out` exists; an unfinished run
+            of another dataset or other settings is found.
+    """
+    out = Path(out)
+    if out.exists() and not overwrite:
+        raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
+    dataset = Dataset.load(dataset_folder)
+    work = _work_folder(out, settings, dataset, restart)
+    keras.utils.set_random_seed(settings.seed)
+    epochs = Epochs(dataset, settings)
+    model = build_model(dataset, settings, epochs)
+    compile_model(model, settings, epochs.steps)
+    run = Run(model, dataset, settings, Checkpoints(work / "checkpoints"), quiet=quiet)
+    began = time.perf_counter()
+    run.resume()
+    if run.state.epoch < settings.training.epochs and not run.is_over():
+        model.fit(
+            _dataset_of(epochs, run.state.epoch, settings.training.epochs),
+            initial_epoch=run.state.epoch,
+            epochs=settings.training.epochs,
+            steps_per_epoch=epochs.steps,
+            callbacks=[run, keras.callbacks.TensorBoard(str(work / "logs"), write_graph=False)],
+            verbose=0 if quiet else 1,
+        )
+    trained = run.result(dataset, time.perf_counter() - began)
+    with whole_folder(out, overwrite=overwrite) as folder:
+        trained.save(folder)
+        shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
+    shutil.rmtree(work)
+    return TrainedModel.load(out)
+
+
+def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowerModel:
+    """Returns a model with the catalogue of a dataset, and the shares of its training targets."""
+    spec = ModelSpec.of(settings, dataset)
+    model = TwoTowerModel(spec, dtype=settings.training.precision)
+    model.build()
+    counts = np.bincount(epochs.sequences.item, minlength=spec.items).astype(np.float32)
+    counts[:FIRST_ROW] = 0
+    features = feature_values(dataset, spec.features, spec.feature_widths)
+    model.set_catalogue(counts / max(counts.sum(), 1), features)
+    return model
+
+
+def compile_model(model: TwoTowerModel, settings: Settings, steps_per_epoch: int) -> None:
+    """Sets the optimizer: AdamW, a linear warm-up, then a cosine to 0 at the last step."""
+    s = settings.training
+    steps = s.epochs * steps_per_epoch
+    warm_up = round(steps * s.warm_up)
+    rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warm_up else s.learning_rate,
+        decay_steps=max(steps - warm_up, 1),
+        warmup_target=s.learning_rate if warm_up else None,
+        warmup_steps=warm_up,
+    )
+    optimizer = keras.optimizers.AdamW(
+        rate, beta_2=s.beta_2, weight_decay=s.weight_decay, global_clipnorm=s.clip_norm
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "propensity", "constant", "scale"])
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, jit_compile=s.xla)
+
+
+class Run(keras.callbacks.Callback):
+    """Validates, keeps the best weights, stops early, and writes a checkpoint after every epoch.
+
+    Args:
+        model: compiled.
+        dataset: its val events are asked after each epoch, of `validation_users` users at most.
+        settings: of the run.
+        checkpoints: where they go.
+        quiet: no progress bars.
+    """
+
+    def __init__(
+        self,
+        model: TwoTowerModel,
+        dataset: Dataset,
+        settings: Settings,
+        checkpoints: Checkpoints,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trained = model
+        self.dataset = dataset
+        self.settings = settings
+        self.checkpoints = checkpoints
+        self.state = RunState()
+        self.best = [w.numpy() for w in model.weights]
+        self.positions = validation_positions(dataset, settings)
+        self.predictor = Predictor(model, k=10, quiet=quiet)
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a step depends on: of the model and of the optimizer."""
+        return [*self.trained.weights, *self.trained.optimizer.variables]
+
+    def resume(self) -> None:
+        """Goes back to the newest checkpoint, if there is one."""
+        found = self.checkpoints.load(self.variables)
+        if found:
+            self.state, self.best = found
+
+    def is_over(self) -> bool:
+        """Whether early stopping has ended the run: `patience` epochs without a better metric."""
+        return self.state.best is not None and self.state.epoch - self.state.best_epoch >= self.settings.training.patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        set_seeds(self.trained, self.settings.seed, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = {} if logs is None else logs
+        if len(self.positions):
+            answers = self.predictor(self.dataset, self.positions)
+            targets = self.dataset.sequences.item[self.positions]
+            logs[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
+        # Without val events every epoch is the best so far.
+        better = self.state.best is None or not len(self.positions) or logs[MONITOR] > self.state.best
+        if better:
+            self.best = [w.numpy() for w in self.trained.weights]
+        self.state = RunState(
+            epoch=epoch + 1,
+            best=logs.get(MONITOR) if better else self.state.best,
+            best_epoch=epoch + 1 if better else self.state.best_epoch,
+            history=[*self.state.history, {name: float(value) for name, value in logs.items()}],
+        )
+        self.checkpoints.save(self.state, self.variables, self.best)
+        self.trained.stop_training = self.is_over()
+
+    def result(self, dataset: Dataset, seconds: float) -> TrainedModel:
+        """Returns the model with the best weights, without its optimizer."""
+        model = TwoTowerModel(self.trained.spec, dtype=self.settings.training.precision)
+        model.build()
+        for weight, value in zip(model.weights, self.best, strict=True):
+            weight.assign(value)
+        facts = {
+            "epochs": self.state.epoch,
+            "best_epoch": self.state.best_epoch,
+            MONITOR: self.state.best,
+            "seconds_of_last_run": round(seconds, 1),
+            "parameters": int(model.count_params()),
+            "history": self.state.history,
+            "written_by": {
+                "tfrec": tfrec.__version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        return TrainedModel(model=model, settings=self.settings, facts=dataset, training=facts)
+
+
+def validation_positions(dataset: Dataset, settings: Settings) -> np.ndarray:
+    """Returns the places of the val events of at most `validation_users` users, the same ones each time."""
+    events = np.flatnonzero(dataset.sequences.is_role("val"))
+    users = dataset.sequences.user_of_event[events]
+    asked = np.unique(users)
+    if len(asked) > settings.training.validation_users:
+        random = np.random.default_rng(settings.seed)
+        asked = random.choice(asked, settings.training.validation_users, replace=False)
+    return events[np.isin(users, asked)]
+
+
+def _dataset_of(epochs: Epochs, first: int, last: int) -> tf.data.Dataset:
+    """All batches of all epochs to come, prepared while the step before them runs."""
+
+    def batches() -> Iterator[Batch]:
+        for epoch in range(first, last):
+            yield from epochs.batches(epoch)
+
+    signature = tf.nest.map_structure(
+        lambda array: tf.TensorSpec(array.shape, array.dtype), next(iter(epochs.batches(0)))
+    )
+    data = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return data.with_options(options).prefetch(4)
+
+
+def _work_folder(out: Path, settings: Settings, dataset: Dataset, restart: bool) -> Path:
+    """Returns `.NAME.training/` beside `out`, new or of the same run.
+
+    Raises:
+        DataError: it cannot be written.
+        SettingsError: it belongs to a run with other settings or another dataset.
+    """
+    work = out.parent / f".{out.name}.training"
+    mark = {"dataset.json": dataset.schema.model_dump_json(indent=1)}
+    try:
+        remove_partial(out)
+        if restart:
+            shutil.rmtree(work, ignore_errors=True)
+        if not (work / SETTINGS_FILE).exists():
+            shutil.rmtree(work, ignore_errors=True)
+            work.mkdir(parents=True)
+            (work / "dataset.json").write_text(mark["dataset.json"], encoding="utf-8")
+            settings.save(work / SETTINGS_FILE)
+            return work
+    except OSError as error:
+        raise DataError(f"cannot write to {out.parent}: {error.strerror}. Check its permissions.") from error
+    same: Callable[[], bool] = lambda: (work / "dataset.json").read_text(encoding="utf-8") == mark["dataset.json"]  # noqa: E731
+    if load_settings(work / SETTINGS_FILE) != settings or not same():
+        raise SettingsError(
+            f"{work} holds an unfinished run with other settings or another dataset. Call it with the same "
+            "ones to go on, or say --restart to begin anew."
+        )
+    return work
