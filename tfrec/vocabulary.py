@@ -42,9 +42,11 @@ class Vocabulary:
 
     def rows(self, raw: Any) -> np.ndarray:
         """Returns the rows of raw ids, UNKNOWN_ROW where the vocabulary has none: int32, as `raw`."""
-        found = self._index.get_indexer(pd.Index(np.asarray(raw).ravel()))
+        # NumPy's own strings would drop the NULs at their end.
+        values = np.asarray(raw) if hasattr(raw, "dtype") else np.asarray(raw, dtype=object)
+        found = self._index.get_indexer(pd.Index(values.ravel()).infer_objects())
         rows = np.where(found < 0, UNKNOWN_ROW, found + FIRST_ROW).astype(np.int32)
-        return rows.reshape(np.shape(raw))
+        return rows.reshape(values.shape)
 
     def raw(self, rows: np.ndarray) -> np.ndarray:
         """Returns the raw ids of known rows, shaped as `rows`.

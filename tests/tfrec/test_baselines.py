@@ -74,7 +74,7 @@ def rules(dataset: Dataset) -> dict[tuple[int, int], float]:
     return found
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(log=LOGS, repeats=REPEATS, has_clock=st.booleans())
 def test_baselines_equal_plain_loops(
     log: list[list[tuple[bool, int, int]]],
