@@ -152,6 +152,11 @@ class Dataset(Facts):
         if len(dataset.sequences.item) and dataset.sequences.item.max() >= dataset.items.size:
             row = dataset.sequences.item.max()
             raise DataError(f"{folder}: an event has item row {row}, beyond the vocabulary")
+        if len(dataset.catalogue) != len(dataset.items.values):
+            raise DataError(
+                f"{folder}: {CATALOGUE_FILE} has {len(dataset.catalogue)} lines, the item vocabulary "
+                f"{len(dataset.items.values)}; they must be the same items in the same order"
+            )
         return dataset
 
     def in_rows_of(self, other: Facts) -> "Dataset":
@@ -166,7 +171,8 @@ class Dataset(Facts):
         names = {c.name for c in other.schema.context}
         if set(self.sequences.context) != names:
             raise DataError(
-                f"the datasets differ in their context columns: {sorted(self.sequences.context)} and {sorted(names)}"
+                f"the datasets differ in their context columns: {sorted(self.sequences.context)} "
+                f"and {sorted(names)}"
             )
         context = dict(self.sequences.context)
         for name, vocabulary in other.context.items():
@@ -196,7 +202,13 @@ def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:
         raise DataError(
             f"{folder}/{SEQUENCES_FOLDER} cannot be read: {error}. Prepare the log again."
         ) from error
-    lengths = table["item"].combine_chunks().value_lengths().to_numpy(zero_copy_only=False)
+    lengths = _lengths(table["item"])
+    for name in (*_EVENT_COLUMNS, *(f"context.{column}" for column in context)):
+        if not np.array_equal(_lengths(table[name]), lengths):
+            raise DataError(
+                f"{folder}/{SEQUENCES_FOLDER}: the lists of column {name!r} are not as long as those of "
+                "'item'. Prepare the log again."
+            )
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Sequences(
         user_id=table["user_id"].to_pandas().to_numpy(), offsets=offsets, context=context, **columns
@@ -206,3 +218,8 @@ def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:
 def _flat(column: pa.ChunkedArray) -> np.ndarray:
     """The values of a list column, end to end."""
     return column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+
+
+def _lengths(column: pa.ChunkedArray) -> np.ndarray:
+    """How many events each user's list holds."""
+    return column.combine_chunks().value_lengths().to_numpy(zero_copy_only=False)

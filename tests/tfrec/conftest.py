@@ -9,10 +9,8 @@ import pytest
 
 from tfrec.dataset import Dataset, Sequences
 from tfrec.schema import (
-    CATALOGUE_FILE,
     ROLES,
     SEQUENCES_FOLDER,
-    VOCABULARY_FOLDER,
     Counts,
     DatasetSchema,
     Repeats,
@@ -97,17 +95,12 @@ def _dataset_of(events: pd.DataFrame, *, repeats: Repeats = "anywhere", has_cloc
 def _write_dataset(dataset: Dataset, folder: Path) -> None:
     schema, sequences = dataset.schema, dataset.sequences
     (folder / SEQUENCES_FOLDER).mkdir(parents=True)
-    schema.save(folder)
-    dataset.catalogue.to_parquet(folder / CATALOGUE_FILE, index=False)
-    dataset.items.save(folder / VOCABULARY_FOLDER / "item.parquet")
-    dataset.event_types.save(folder / VOCABULARY_FOLDER / "event_type.parquet")
+    dataset.save(folder)
     arrays = {
         name: getattr(sequences, name)
         for name in ("event_id", "item", "event_type", "session", "time", "role")
     }
     arrays |= {f"context.{name}": values for name, values in sequences.context.items()}
-    for name, vocabulary in dataset.context.items():
-        vocabulary.save(folder / VOCABULARY_FOLDER / f"context.{name}.parquet")
     lists = {name: np.split(values, sequences.offsets[1:-1]) for name, values in arrays.items()}
     table = pd.DataFrame({"user_id": sequences.user_id, **lists})
     for shard, users in enumerate(np.array_split(np.arange(sequences.users), schema.shards)):
