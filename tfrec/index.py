@@ -20,12 +20,14 @@ class ExactIndex(tf.Module):
     """Matrix product and top-k over all candidates; stock TensorFlow ops alone.
 
     Args:
-        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
+        candidates: [items, D + 1] float32 of all rows, padding and unknown included; a variable
+            is shared, not copied.
     """
 
-    def __init__(self, candidates: tf.Tensor) -> None:
+    def __init__(self, candidates: tf.Tensor | tf.Variable) -> None:
         super().__init__(name="exact_index")
-        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
+        shared = isinstance(candidates, tf.Variable)
+        self.candidates = candidates if shared else tf.Variable(candidates, trainable=False, name="candidates")
 
     def answer(
         self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor, k: int
@@ -102,16 +104,28 @@ class ScannIndex(tf.Module):
         return _best(tf.where(wrong, -np.inf, scores), rows, k)
 
 
+def rescore_own(
+    candidates: tf.Tensor, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor
+) -> tf.Tensor:
+    """Returns the scores [Q, S] of a sequence's own items, each at its first place; -inf elsewhere.
+
+    Args: as `ExactIndex.answer`; barred items are -inf too.
+    """
+    scores = tf.einsum("qd,qcd->qc", query, tf.gather(candidates, own_item))
+    if copy_score is not None:
+        scores = log_add_exp(scores, matching_copies(own_item, own_item, copy_score))
+    wrong = first_seen_before(own_item) | (own_item < FIRST_ROW)
+    wrong |= tf.reduce_any(tf.equal(own_item[:, :, None], barred[:, None, :]), axis=-1)
+    return tf.where(wrong, -np.inf, scores)
+
+
 def _scann_settings(items: int) -> dict[str, Any]:
-    """ScaNN's own guidance: brute force below 20,000 points; else √N leaves, a tenth searched."""
-    if items < 20_000:
-        return {"num_leaves": 1, "num_leaves_to_search": 1, "num_reordering_candidates": min(items, 1000)}
-    leaves = int(items**0.5)
+    """After ScaNN's own guidance: √N leaves; below 100,000 points all are searched, else a tenth."""
+    leaves = max(1, int(items**0.5))
     return {
         "num_leaves": leaves,
-        "num_leaves_to_search": max(1, leaves // 10),
-        "training_iterations": 12,
-        "num_reordering_candidates": 1000,
+        "num_leaves_to_search": leaves if items < 100_000 else leaves // 10,
+        "num_reordering_candidates": min(items, 1000),
     }
 
 

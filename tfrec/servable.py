@@ -83,3 +83,8 @@ class ServableInfo(BaseModel):
             ) from None
         except (ValidationError, UnicodeDecodeError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def no_item(id_type: IdType) -> int | str:
+    """Returns what stands in answers where there is no item: no raw id of a log is expected to be it."""
+    return -(2**63) if id_type == "int64" else ""

@@ -1,0 +1,186 @@
+"""model/ -> servable/<version>/: a SavedModel for TensorFlow Serving."""
+
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import tensorflow as tf
+
+import tfrec
+from tfrec.dataset import Facts
+from tfrec.errors import DataError, SettingsError
+from tfrec.folders import whole_folder
+from tfrec.index import ExactIndex, ScannIndex, rescore_own
+from tfrec.layers.attention import MASKED
+from tfrec.layers.relations import Tensors
+from tfrec.prediction import barred_rows, own_events
+from tfrec.requests import DTYPES, RequestReader, sequence_specs
+from tfrec.schema import PADDING_ROW
+from tfrec.servable import DEFAULT_SIGNATURE, INFO_FILE, SIGNATURES, WARMUP_FILE, ServableInfo
+from tfrec.towers import Query
+from tfrec.trained import TrainedModel
+from tfrec.warmup import warmup_requests, write_warmup
+
+LeaveOut = Literal["repeats", "session", "sequence"]
+
+
+class Servable(tf.Module):
+    """The three signatures of `tfrec.servable` over a trained model.
+
+    Args:
+        trained: the model and its facts.
+        index: exact or ScaNN.
+        k: how many items an answer holds.
+        leave_out: what is never answered beside the ids that a request leaves out: what the log
+            says cannot come again (`repeats`), also the current session's items, or the whole
+            sequence's.
+    """
+
+    def __init__(self, trained: TrainedModel, index: ExactIndex | ScannIndex, k: int, leave_out: LeaveOut) -> None:
+        super().__init__()
+        self.model = trained.model
+        self.index = index
+        self.exact = index if isinstance(index, ExactIndex) else ExactIndex(index.candidates)
+        self.reader = RequestReader(trained.facts, trained.model.spec)
+        self.k = k
+        self.leave_out = leave_out
+
+    def recommend(self, inputs: Tensors) -> Tensors:
+        """Sequences, and ids to leave out [B, E] -> item_id [B, K], score [B, K]."""
+        query, own, in_session, copies = self._query(inputs)
+        barred = [barred_rows(own, in_session, self.model.spec.repeats)]
+        if self.leave_out == "sequence":
+            barred.append(own)
+        elif self.leave_out == "session":
+            barred.append(tf.where(in_session, own, PADDING_ROW))
+        barred.append(self.reader.items.rows(inputs["exclude_item_id"]))
+        rows, scores = self.index.answer(query, own, copies, tf.concat(barred, axis=1), self.k)
+        return {"item_id": self.reader.items.raw(rows), "score": scores}
+
+    def encode(self, inputs: Tensors) -> Tensors:
+        """Sequences -> query_embedding [B, D + 1], own_item_id [B, L], own_score [B, L].
+
+        An own item's score is what `recommend` gives it, at its first place; -inf elsewhere and
+        for items that cannot come again.
+        """
+        query, own, in_session, copies = self._query(inputs)
+        barred = barred_rows(own, in_session, self.model.spec.repeats)
+        scores = rescore_own(self.exact.candidates, query, own, copies, barred)
+        own_ids = self.reader.items.raw(own[:, 1:])
+        return {"query_embedding": query, "own_item_id": own_ids, "own_score": scores[:, 1:]}
+
+    def rank(self, inputs: Tensors) -> Tensors:
+        """Sequences and candidate_item_id [B, C] -> next_item [B, C]: P(next event's item)."""
+        query, own, _, copies = self._query(inputs)
+        candidate = self.reader.items.rows(inputs["candidate_item_id"])
+        scores, normaliser = self.exact.score(query, own, copies, candidate)
+        return {"next_item": tf.exp(scores - normaliser[:, None])}
+
+    def _query(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None]:
+        """Returns the query [B, D + 1], own rows [B, P], which are of its session, and copy scores."""
+        batch, place = self.reader.read(inputs)
+        query: Query = self.model(batch, training=False)
+        row = tf.range(tf.shape(place)[0])
+        at = tf.stack([row, place], axis=-1)
+        own, in_session = own_events(batch, row, place)
+        copies = None
+        if query.copy_score is not None:
+            copies = tf.where(own > PADDING_ROW, tf.gather_nd(query.copy_score, at), MASKED)
+        return tf.gather_nd(query.embedding, at), own, in_session, copies
+
+    def signatures(self, facts: Facts) -> dict[str, Callable[..., Tensors]]:
+        """Returns the concrete functions by signature name."""
+        specs = sequence_specs(facts.schema, self.model.spec)
+        ids = DTYPES[facts.schema.item_id_type]
+        more = {
+            "recommend": {"exclude_item_id": tf.TensorSpec([None, None], ids, name="exclude_item_id")},
+            "encode": {},
+            "rank": {"candidate_item_id": tf.TensorSpec([None, None], ids, name="candidate_item_id")},
+        }
+        found = {}
+        for name in SIGNATURES:
+            method = getattr(self, name)
+
+            def call(_method: Callable[[Tensors], Tensors] = method, **inputs: tf.Tensor) -> Tensors:
+                return _method(inputs)
+
+            found[name] = tf.function(call).get_concrete_function(**specs, **more[name])
+        return found | {DEFAULT_SIGNATURE: found["recommend"]}
+
+
+def export(
+    model_folder: Path,
+    out: Path,
+    *,
+    retrieval: Literal["exact", "scann"] = "exact",
+    k: int = 100,
+    leave_out: LeaveOut = "repeats",
+    version: int | None = None,
+) -> Path:
+    """Writes a version of a servable, and returns its folder `out/<version>/`.
+
+    Args:
+        model_folder: what `tfrec train` has written.
+        out: the servable's folder; its name is the model's name in requests.
+        retrieval: `exact` uses stock TensorFlow ops alone; `scann` needs the ScaNN ops.
+        k: how many items an answer holds, at most the catalogue.
+        leave_out: see `Servable`.
+        version: a number; None: one more than the newest in `out`.
+
+    Raises:
+        DataError: the model cannot be read, or the version exists.
+        SettingsError: k or version is below 1.
+    """
+    if k < 1:
+        raise SettingsError(f"k={k}: an answer must hold at least one item")
+    trained = TrainedModel.load(model_folder)
+    version = next_version(out) if version is None else version
+    if version < 1:
+        raise SettingsError(f"version={version}: versions are numbered from 1")
+    candidates = trained.model.candidate_tower.table()
+    k = min(k, len(trained.facts.catalogue))
+    retrieve = k + 2 * trained.model.spec.settings.max_length
+    index = ExactIndex(candidates) if retrieval == "exact" else ScannIndex(candidates, retrieve)
+    servable = Servable(trained, index, k, leave_out)
+    info = _info(trained, out.name, version, retrieval, k)
+    with whole_folder(Path(out) / str(version)) as folder:
+        tf.saved_model.save(servable, str(folder), signatures=servable.signatures(trained.facts))
+        (folder / "assets").mkdir(exist_ok=True)
+        (folder / "assets" / INFO_FILE).write_text(info.model_dump_json(indent=1), encoding="utf-8")
+        trained.facts.schema.save(folder / "assets")
+        write_warmup(folder / "assets.extra" / WARMUP_FILE, warmup_requests(info, trained.facts))
+    return Path(out) / str(version)
+
+
+def next_version(out: Path) -> int:
+    """Returns one more than the newest version in a servable's folder."""
+    found = [int(path.name) for path in Path(out).glob("*") if path.name.isdigit()] if Path(out).exists() else []
+    return max(found, default=0) + 1
+
+
+def _info(trained: TrainedModel, name: str, version: int, retrieval: Literal["exact", "scann"], k: int) -> ServableInfo:
+    schema, spec = trained.facts.schema, trained.model.spec
+    return ServableInfo(
+        name=name,
+        version=version,
+        retrieval=retrieval,
+        user_id_type=schema.user_id_type,
+        item_id_type=schema.item_id_type,
+        session_from=schema.session_from,
+        session_gap_s=schema.session_gap_s,
+        session_id_type=schema.session_id_type,
+        has_clock=schema.has_clock,
+        event_types=schema.event_types,
+        context={c.name: c.kind for c in spec.context},
+        max_length=spec.settings.max_length,
+        k=k,
+        items=len(trained.facts.catalogue),
+        written_by={
+            "tfrec": tfrec.__version__,
+            "tensorflow": tf.__version__,
+            "python": platform.python_version(),
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
+    )
