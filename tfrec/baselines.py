@@ -8,6 +8,7 @@ that the log does not show again (`DatasetSchema.repeats`) are left out.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import numpy as np
 import scipy.sparse as sp
@@ -23,6 +24,15 @@ RULE_DISTANCE = 10  # events of a session further apart make no rule
 RULE_CONTEXT = 4  # newest events that form a query
 _TIE = 1e-6  # popularity decides among equal scores, which differ by more than this or not at all
 _CELLS = 2**23  # scores held at a time
+
+
+class Baseline(Protocol):
+    """The form of a baseline; `k` is K, and `quiet` leaves out the progress bar."""
+
+    def __call__(
+        self, dataset: Dataset, positions: np.ndarray, *, k: int = K, quiet: bool = False
+    ) -> np.ndarray: ...
+
 
 Scores = Callable[[np.ndarray], sp.csr_matrix | None]
 
@@ -64,7 +74,7 @@ def sequential_rules(
     return _answer(dataset, positions, scores, k, "sequential rules", quiet)
 
 
-BASELINES: Mapping[str, Callable[[Dataset, np.ndarray], np.ndarray]] = {
+BASELINES: Mapping[str, Baseline] = {
     "popular": popular,
     "own": own,
     "sequential_rules": sequential_rules,

@@ -7,10 +7,10 @@ from rich.table import Table
 
 from tfrec.evaluation_results import Evaluation, method_title
 
-SLICE_TITLES = {
-    "session_event": "event in session",
-    "place_in_session": "place in session",
-    "history_sessions": "earlier sessions",
+BUCKET_TITLES = {
+    "session_event": "{} in session",
+    "place_in_session": "place {}",
+    "history_sessions": "after {} sessions",
 }
 SLICED_METRIC = "ndcg@10"
 _NAMES = {
@@ -34,7 +34,7 @@ def metrics_table(evaluation: Evaluation) -> Table:
     """Returns a table with a line a metric and a column a method; the best value of a line is bold."""
     caption = f"{evaluation.queries:,} {evaluation.role} queries, {evaluation.items:,} items; novelty in bits"
     if evaluation.unknown_targets:
-        caption += f"\n{evaluation.unknown_targets:.2%} of the targets are in no train event: 0"
+        caption += f"\n{evaluation.unknown_targets:.2%} of the targets are in no train event"
     table = _table(
         f"The next item: {evaluation.source}, {evaluation.split} split", caption, evaluation, ["metric"]
     )
@@ -52,14 +52,12 @@ def metrics_table(evaluation: Evaluation) -> Table:
 
 def slices_table(evaluation: Evaluation) -> Table:
     """Returns a table of NDCG@10 with a line a bucket of each slice and a column a method."""
-    table = _table("NDCG@10 by kind of query", None, evaluation, ["slice", "bucket", "queries"])
-    for name, title in SLICE_TITLES.items():
-        labels = evaluation.slice_queries[name]
-        for place, (label, queries) in enumerate(labels.items()):
+    table = _table("NDCG@10 by kind of query", None, evaluation, ["query", "queries"])
+    for name, title in BUCKET_TITLES.items():
+        for label, queries in evaluation.slice_queries[name].items():
             values = [result.slices[name][label][SLICED_METRIC] for result in evaluation.methods.values()]
-            heading = title if place == 0 else ""
-            cells = _cells(values, SLICED_METRIC.split("@")[0])
-            table.add_row(heading, label, f"{queries:,}", *cells, end_section=place + 1 == len(labels))
+            table.add_row(title.format(label), f"{queries:,}", *_cells(values, SLICED_METRIC.split("@")[0]))
+        table.add_section()
     return table
 
 
