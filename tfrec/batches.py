@@ -50,7 +50,7 @@ def pack_windows(sequences: Sequences, start: np.ndarray, stop: np.ndarray, row_
     before = np.where(is_start, source, source - 1)
 
     def spread(values: np.ndarray, dtype: type, fill: int = 0) -> np.ndarray:
-        flat = np.full(shape[0] * row_length, fill, dtype)
+        flat: np.ndarray = np.full(shape[0] * row_length, fill, dtype)
         flat[at] = values
         return flat.reshape(shape)
 
@@ -76,6 +76,5 @@ def pack_windows(sequences: Sequences, start: np.ndarray, stop: np.ndarray, row_
 
 
 def week_before(time: np.ndarray) -> np.ndarray:
-    """Returns the Monday 0:00 UTC before each time: seconds since it fit 32 bits, and tell hour and weekday."""
+    """Returns the Monday 0:00 UTC before each time: seconds since then fit 32 bits, and tell the hour."""
     return (time - MONDAY) // SECONDS_A_WEEK * SECONDS_A_WEEK + MONDAY
-

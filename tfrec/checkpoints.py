@@ -16,6 +16,7 @@ from tfrec.errors import DataError
 VARIABLES_FILE = "variables.npz"
 BEST_FILE = "best.npz"
 STATE_FILE = "state.json"
+ANEW = "Say --restart to begin anew."
 
 
 class RunState(BaseModel):
@@ -86,9 +87,11 @@ class Checkpoints:
             arrays = _load_arrays(path / VARIABLES_FILE)
             best = _load_arrays(path / BEST_FILE)
         except (OSError, ValueError) as error:
-            raise DataError(f"the checkpoint {path} cannot be read: {error}. Say --restart to begin anew.") from error
+            raise DataError(
+                f"the checkpoint {path} cannot be read: {error}. Say --restart to begin anew."
+            ) from error
         if [a.shape for a in arrays] != [tuple(v.shape) for v in variables]:
-            raise DataError(f"the checkpoint {path} is of another model. Say --restart to begin anew.")
+            raise DataError(f"the checkpoint {path} is of another model. {ANEW}")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array)
         return state, best
@@ -96,11 +99,11 @@ class Checkpoints:
 
 def _save_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
     with path.open("wb") as file:
-        np.savez(file, **{f"{i:05d}": array for i, array in enumerate(arrays)})
+        np.savez(file, *arrays)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _load_arrays(path: Path) -> list[np.ndarray]:
     with np.load(path) as saved:
-        return [saved[name] for name in sorted(saved.files)]
+        return [saved[f"arr_{i}"] for i in range(len(saved.files))]

@@ -19,7 +19,7 @@ from tfrec.schema import (
 )
 from tfrec.vocabulary import Vocabulary
 
-_EVENT_COLUMNS = ("event_id", "item", "event_type", "session", "time", "role")
+EVENT_COLUMNS = ("event_id", "item", "event_type", "session", "time", "role")
 
 
 @dataclass(frozen=True)
@@ -196,14 +196,14 @@ def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:
         )
     try:
         table = pa.concat_tables([pq.read_table(path) for path in paths])
-        columns = {name: _flat(table[name]) for name in _EVENT_COLUMNS}
+        columns = {name: _flat(table[name]) for name in EVENT_COLUMNS}
         context = {c.name: _flat(table[f"context.{c.name}"]) for c in schema.context}
     except (pa.ArrowInvalid, OSError, KeyError) as error:
         raise DataError(
             f"{folder}/{SEQUENCES_FOLDER} cannot be read: {error}. Prepare the log again."
         ) from error
     lengths = _lengths(table["item"])
-    for name in (*_EVENT_COLUMNS, *(f"context.{column}" for column in context)):
+    for name in (*EVENT_COLUMNS, *(f"context.{column}" for column in context)):
         if not np.array_equal(_lengths(table[name]), lengths):
             raise DataError(
                 f"{folder}/{SEQUENCES_FOLDER}: the lists of column {name!r} are not as long as those of "

@@ -79,7 +79,8 @@ def shuffle_sessions(sequences: Sequences, random: np.random.Generator) -> Seque
 
 def _take(sequences: Sequences, at: np.ndarray, offsets: np.ndarray) -> Sequences:
     columns = {
-        name: getattr(sequences, name)[at] for name in ("event_id", "item", "event_type", "session", "time", "role")
+        name: getattr(sequences, name)[at]
+        for name in ("event_id", "item", "event_type", "session", "time", "role")
     }
     context = {name: values[at] for name, values in sequences.context.items()}
     return replace(sequences, offsets=offsets, context=context, **columns)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfrec
 from tfrec.dataset import Facts
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import SettingsError
 from tfrec.folders import whole_folder
 from tfrec.index import ExactIndex, ScannIndex, rescore_own
 from tfrec.layers.attention import MASKED
@@ -23,6 +23,7 @@ from tfrec.towers import Query
 from tfrec.trained import TrainedModel
 from tfrec.warmup import warmup_requests, write_warmup
 
+Retrieval = Literal["exact", "scann"]
 LeaveOut = Literal["repeats", "session", "sequence"]
 
 
@@ -38,7 +39,9 @@ class Servable(tf.Module):
             sequence's.
     """
 
-    def __init__(self, trained: TrainedModel, index: ExactIndex | ScannIndex, k: int, leave_out: LeaveOut) -> None:
+    def __init__(
+        self, trained: TrainedModel, index: ExactIndex | ScannIndex, k: int, leave_out: LeaveOut
+    ) -> None:
         super().__init__()
         self.model = trained.model
         self.index = index
@@ -114,7 +117,7 @@ def export(
     model_folder: Path,
     out: Path,
     *,
-    retrieval: Literal["exact", "scann"] = "exact",
+    retrieval: Retrieval = "exact",
     k: int = 100,
     leave_out: LeaveOut = "repeats",
     version: int | None = None,
@@ -156,11 +159,15 @@ def export(
 
 def next_version(out: Path) -> int:
     """Returns one more than the newest version in a servable's folder."""
-    found = [int(path.name) for path in Path(out).glob("*") if path.name.isdigit()] if Path(out).exists() else []
+    found = (
+        [int(path.name) for path in Path(out).glob("*") if path.name.isdigit()] if Path(out).exists() else []
+    )
     return max(found, default=0) + 1
 
 
-def _info(trained: TrainedModel, name: str, version: int, retrieval: Literal["exact", "scann"], k: int) -> ServableInfo:
+def _info(
+    trained: TrainedModel, name: str, version: int, retrieval: Literal["exact", "scann"], k: int
+) -> ServableInfo:
     schema, spec = trained.facts.schema, trained.model.spec
     return ServableInfo(
         name=name,

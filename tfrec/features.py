@@ -8,7 +8,9 @@ from tfrec.schema import FIRST_ROW, PADDING_ROW, ItemFeature
 from tfrec.vocabulary import Vocabulary
 
 
-def feature_values(facts: Facts, features: tuple[ItemFeature, ...], widths: tuple[int, ...]) -> list[np.ndarray]:
+def feature_values(
+    facts: Facts, features: tuple[ItemFeature, ...], widths: tuple[int, ...]
+) -> list[np.ndarray]:
     """Returns each feature's values for all rows of the item table: [items, width].
 
     Categorical and multi-valued features as int32 rows of their vocabulary, PADDING_ROW where an

@@ -27,7 +27,9 @@ class ExactIndex(tf.Module):
     def __init__(self, candidates: tf.Tensor | tf.Variable) -> None:
         super().__init__(name="exact_index")
         shared = isinstance(candidates, tf.Variable)
-        self.candidates = candidates if shared else tf.Variable(candidates, trainable=False, name="candidates")
+        self.candidates = (
+            candidates if shared else tf.Variable(candidates, trainable=False, name="candidates")
+        )
 
     def answer(
         self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor, k: int
@@ -50,7 +52,9 @@ class ExactIndex(tf.Module):
             scores = tf.tensor_scatter_nd_update(scores, at, log_add_exp(tf.gather_nd(scores, at), copies))
         worst = tf.fill(tf.shape(barred), -np.inf)
         scores = tf.tensor_scatter_nd_update(scores, _with_query(barred), worst)
-        scores = tf.concat([tf.fill([tf.shape(scores)[0], FIRST_ROW], -np.inf), scores[:, FIRST_ROW:]], axis=1)
+        scores = tf.concat(
+            [tf.fill([tf.shape(scores)[0], FIRST_ROW], -np.inf), scores[:, FIRST_ROW:]], axis=1
+        )
         return _best(scores, None, k)
 
     def score(
@@ -105,7 +109,11 @@ class ScannIndex(tf.Module):
 
 
 def rescore_own(
-    candidates: tf.Tensor, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor
+    candidates: tf.Tensor,
+    query: tf.Tensor,
+    own_item: tf.Tensor,
+    copy_score: tf.Tensor | None,
+    barred: tf.Tensor,
 ) -> tf.Tensor:
     """Returns the scores [Q, S] of a sequence's own items, each at its first place; -inf elsewhere.
 

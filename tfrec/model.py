@@ -31,14 +31,20 @@ class TwoTowerModel(keras.Model):
         self.spec = ModelSpec.model_validate(spec)
         embedding = ItemEmbedding(self.spec, name="items", dtype=self.dtype_policy)
         self.query_tower = QueryTower(self.spec, embedding, name="query_tower", dtype=self.dtype_policy)
-        self.candidate_tower = CandidateTower(self.spec, embedding, name="candidate_tower", dtype=self.dtype_policy)
+        self.candidate_tower = CandidateTower(
+            self.spec, embedding, name="candidate_tower", dtype=self.dtype_policy
+        )
         self.task = RetrievalTask(self.spec)
 
     def build(self, input_shape: Any = None) -> None:
         self.query_tower.build()
         self.candidate_tower.build()
         self.target_share = self.add_weight(
-            name="target_share", shape=(self.spec.items,), initializer="zeros", trainable=False, dtype="float32"
+            name="target_share",
+            shape=(self.spec.items,),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
         )
         self.built = True
 

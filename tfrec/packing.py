@@ -3,7 +3,9 @@
 import numpy as np
 
 
-def cut_windows(offsets: np.ndarray, max_length: int, shift: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def cut_windows(
+    offsets: np.ndarray, max_length: int, shift: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Cuts every sequence into windows of at most `max_length` events, from its newest end.
 
     Args:
@@ -16,7 +18,11 @@ def cut_windows(offsets: np.ndarray, max_length: int, shift: np.ndarray | None =
         (start, stop) int64 of the windows, in the order of the sequences; none is empty.
     """
     start, stop = offsets[:-1], offsets[1:]
-    shift = np.zeros(len(start), np.int64) if shift is None else np.minimum(shift, np.maximum(stop - start - 1, 0))
+    shift = (
+        np.zeros(len(start), np.int64)
+        if shift is None
+        else np.minimum(shift, np.maximum(stop - start - 1, 0))
+    )
     pieces = -(-(stop - start + shift) // max_length)
     sequence = np.repeat(np.arange(len(start)), pieces)
     piece = np.arange(len(sequence)) - np.repeat(np.cumsum(pieces) - pieces, pieces)

@@ -105,15 +105,15 @@ def query_windows(
     begin = sequences.offsets[np.searchsorted(sequences.offsets, positions, side="right") - 1]
     first_of_user = positions[np.searchsorted(begin, begin)]
     chunk = (positions - first_of_user) // max(places // 2, 1)
-    new = np.append(True, (begin[1:] != begin[:-1]) | (chunk[1:] != chunk[:-1])) if len(positions) else []
-    at = np.flatnonzero(new)
+    differs = (begin[1:] != begin[:-1]) | (chunk[1:] != chunk[:-1])
+    at = np.append(0, np.flatnonzero(differs) + 1)[: len(positions)]
     first = positions[at]
-    stop = positions[np.append(at[1:], len(positions)) - 1] + 1 if len(at) else first
+    stop = positions[np.append(at[1:], len(positions))[: len(at)] - 1] + 1
     return np.maximum(begin[at], stop - places), stop, first
 
 
 def _steps(rows: Rows, asked: np.ndarray) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-    """Yields inputs of a fixed number of rows, (row, place) [Q, 2] of the queries in them, and their targets."""
+    """Yields inputs of a fixed number of rows, (row, place) [Q, 2] of their queries, and the targets."""
     for begin in range(0, len(rows.item), ROWS_A_STEP):
         part = slice(begin, begin + ROWS_A_STEP)
         at = np.argwhere(asked[part]).astype(np.int32)

@@ -63,5 +63,7 @@ MAX_VALUES = 16
 def _width(dataset: Dataset, feature: ItemFeature) -> int:
     if feature.kind != "multi":
         return 1
-    longest = dataset.catalogue[feature.name].map(lambda v: 0 if v is None else len(v), na_action="ignore").max()
+    longest = (
+        dataset.catalogue[feature.name].map(lambda v: 0 if v is None else len(v), na_action="ignore").max()
+    )
     return int(min(max(longest, 1), MAX_VALUES))

@@ -45,7 +45,9 @@ class CandidateTower(keras.layers.Layer):
         self.embedding = embedding
 
     def build(self, input_shape: Any = None) -> None:
-        self.bias = self.add_weight(name="bias", shape=(self.spec.items,), initializer="zeros", dtype="float32")
+        self.bias = self.add_weight(
+            name="bias", shape=(self.spec.items,), initializer="zeros", dtype="float32"
+        )
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         embedding = tf.cast(self.embedding(rows), tf.float32)
@@ -76,7 +78,9 @@ class QueryTower(keras.layers.Layer):
         self.encoding = EventEncoding(spec, name="encoding", dtype=policy)
         self.drop = keras.layers.Dropout(s.dropout, dtype=policy)
         self.blocks = [
-            TransformerBlock(s.dimensions, s.heads, s.feed_forward, s.dropout, name=f"block_{i}", dtype=policy)
+            TransformerBlock(
+                s.dimensions, s.heads, s.feed_forward, s.dropout, name=f"block_{i}", dtype=policy
+            )
             for i in range(s.blocks)
         ]
         self.fusion = late_fusion(s.fusion, s.dimensions, s.heads, dtype=policy)
@@ -104,7 +108,10 @@ class QueryTower(keras.layers.Layer):
         x = self.embedding(batch["item"]) + self.encoding(batch, related)
         x = self.drop(x, training=training)
         events = self._encode(x, related.visible, terms, training)
-        state = events if self.fusion is None else self._fuse(x, events, related, batch, terms, training)
+        state = events
+        if self.fusion is not None:
+            history, current = self._apart(x, events, related, batch, terms, training)
+            state = self.fusion(history, current, events, related.visible & ~related.in_session)
         embedding = tf.cast(self.project(self.norm(state)), tf.float32) / self.spec.loss.temperature
         one = tf.ones_like(embedding[..., :1])
         copy_score = None
@@ -113,13 +120,16 @@ class QueryTower(keras.layers.Layer):
             copy_score = self.copying(self.norm(state), self.norm(events), batch["item"], related, copy_terms)
         return Query(tf.concat([embedding, one], axis=-1), copy_score)
 
-    def _encode(self, x: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None, training: bool | None) -> tf.Tensor:
+    def _encode(
+        self, x: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None, training: bool | None
+    ) -> tf.Tensor:
         heads = self.spec.settings.heads
         for i, block in enumerate(self.blocks):
-            x = block(x, mask, None if terms is None else terms[i * heads : (i + 1) * heads], training=training)
+            of_block = None if terms is None else terms[i * heads : (i + 1) * heads]
+            x = block(x, mask, of_block, training=training)
         return x
 
-    def _fuse(
+    def _apart(
         self,
         x: tf.Tensor,
         events: tf.Tensor,
@@ -127,8 +137,8 @@ class QueryTower(keras.layers.Layer):
         batch: Tensors,
         terms: tf.Tensor | None,
         training: bool | None,
-    ) -> tf.Tensor:
-        """Late fusion of the history, encoded in `events`, with the current session, encoded alone."""
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns E_X of the history, encoded in `events`, and E_Y of the current session, encoded alone."""
         history = related.visible & ~related.in_session
         places = tf.range(tf.shape(x)[1])
         last = tf.reduce_max(tf.where(history, places[None, None, :], -1), axis=-1)
@@ -136,4 +146,4 @@ class QueryTower(keras.layers.Layer):
         of_history = tf.gather(events, tf.maximum(last, 0), batch_dims=1) * had
         alone = self._encode(x, related.same_session, terms, training)
         opened = tf.cast(tf.equal(batch["request_session"], batch["session"]), x.dtype)[..., None]
-        return self.fusion(of_history, alone * opened, events, history)
+        return of_history, alone * opened

@@ -33,6 +33,10 @@ class TrainedModel:
     facts: Facts
     training: dict[str, Any] = field(default_factory=dict)
 
+    def dataset_folder(self, folder: Path) -> Path:
+        """Returns where the dataset of its training lay, seen from the model folder."""
+        return (Path(folder) / self.training.get("dataset", "dataset")).resolve()
+
     def save(self, folder: Path) -> None:
         """Writes all of it into a folder."""
         self.facts.save(folder)

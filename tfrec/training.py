@@ -1,9 +1,10 @@
 """dataset/ -> model/: training with checkpoints, early stopping, and one rename at the end."""
 
+import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from tfrec.spec import ModelSpec
 from tfrec.trained import SETTINGS_FILE, TrainedModel
 
 MONITOR = "val_ndcg@10"
+DATASET_MARK = "dataset.json"
 
 
 def train(
@@ -79,6 +81,7 @@ def train(
             verbose=0 if quiet else 1,
         )
     trained = run.result(dataset, time.perf_counter() - began)
+    trained.training["dataset"] = os.path.relpath(dataset_folder, out)
     with whole_folder(out, overwrite=overwrite) as folder:
         trained.save(folder)
         shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
@@ -160,7 +163,8 @@ class Run(keras.callbacks.Callback):
 
     def is_over(self) -> bool:
         """Whether early stopping has ended the run: `patience` epochs without a better metric."""
-        return self.state.best is not None and self.state.epoch - self.state.best_epoch >= self.settings.training.patience
+        waited = self.state.epoch - self.state.best_epoch
+        return self.state.best is not None and waited >= self.settings.training.patience
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         set_seeds(self.trained, self.settings.seed, epoch)
@@ -242,7 +246,7 @@ def _work_folder(out: Path, settings: Settings, dataset: Dataset, restart: bool)
         SettingsError: it belongs to a run with other settings or another dataset.
     """
     work = out.parent / f".{out.name}.training"
-    mark = {"dataset.json": dataset.schema.model_dump_json(indent=1)}
+    mark = dataset.schema.model_dump_json(indent=1)
     try:
         remove_partial(out)
         if restart:
@@ -250,13 +254,13 @@ def _work_folder(out: Path, settings: Settings, dataset: Dataset, restart: bool)
         if not (work / SETTINGS_FILE).exists():
             shutil.rmtree(work, ignore_errors=True)
             work.mkdir(parents=True)
-            (work / "dataset.json").write_text(mark["dataset.json"], encoding="utf-8")
+            (work / DATASET_MARK).write_text(mark, encoding="utf-8")
             settings.save(work / SETTINGS_FILE)
             return work
     except OSError as error:
         raise DataError(f"cannot write to {out.parent}: {error.strerror}. Check its permissions.") from error
-    same: Callable[[], bool] = lambda: (work / "dataset.json").read_text(encoding="utf-8") == mark["dataset.json"]  # noqa: E731
-    if load_settings(work / SETTINGS_FILE) != settings or not same():
+    same_dataset = (work / DATASET_MARK).read_text(encoding="utf-8") == mark
+    if load_settings(work / SETTINGS_FILE) != settings or not same_dataset:
         raise SettingsError(
             f"{work} holds an unfinished run with other settings or another dataset. Call it with the same "
             "ones to go on, or say --restart to begin anew."

@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 # Each module has one function `register(app)`, which adds its commands.
-COMMANDS = ("prepare", "serve")
+COMMANDS = ("quickstart", "prepare", "train", "evaluate", "export", "serve", "recommend")
 
 
 @contextlib.contextmanager

@@ -35,11 +35,15 @@ class Attention(keras.layers.Layer):
         for layer in (self.query, self.key, self.value, self.out):
             layer.build((None, None, self.dimensions))
 
-    def call(self, queries: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None) -> tf.Tensor:
+    def call(
+        self, queries: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None
+    ) -> tf.Tensor:
         q, k, v = self._split(self.query(queries)), self._split(self.key(keys)), self._split(self.value(keys))
-        scores = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32) * (self.dimensions / self.heads) ** -0.5
+        scores = (
+            tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32) * (self.dimensions / self.heads) ** -0.5
+        )
         if terms is not None:
-            scores += tf.transpose(terms, [1, 0, 2, 3])
+            scores += tf.cast(tf.transpose(terms, [1, 0, 2, 3]), tf.float32)
         scores = tf.where(mask[:, None], scores, MASKED)
         mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), v.dtype), v)
         shape = tf.shape(queries)
@@ -77,7 +81,9 @@ class TransformerBlock(keras.layers.Layer):
         policy = self.dtype_policy
         self.norms = [keras.layers.RMSNormalization(name=f"norm_{i}", dtype=policy) for i in range(2)]
         self.attention = Attention(dimensions, heads, name="attention", dtype=policy)
-        self.gate = keras.layers.Dense(feed_forward, activation="silu", use_bias=False, name="gate", dtype=policy)
+        self.gate = keras.layers.Dense(
+            feed_forward, activation="silu", use_bias=False, name="gate", dtype=policy
+        )
         self.up = keras.layers.Dense(feed_forward, use_bias=False, name="up", dtype=policy)
         self.down = keras.layers.Dense(dimensions, use_bias=False, name="down", dtype=policy)
         self.drops = [keras.layers.Dropout(dropout, dtype=policy) for _ in range(2)]

@@ -44,14 +44,19 @@ class CopyScores(keras.layers.Layer):
         self.constant = self.add_weight(name="constant", shape=(), initializer="zeros")
 
     def call(
-        self, state: tf.Tensor, events: tf.Tensor, item: tf.Tensor, related: Relations, terms: tf.Tensor | None
+        self,
+        state: tf.Tensor,
+        events: tf.Tensor,
+        item: tf.Tensor,
+        related: Relations,
+        terms: tf.Tensor | None,
     ) -> tf.Tensor:
         """Scores `events` [B, P, D] of `item` [B, P] for the requests of `state` [B, P, D]."""
         scores = tf.matmul(self.query(state), self.key(events), transpose_b=True)
         scores = tf.cast(scores, tf.float32) * self.spec.settings.dimensions**-0.5
-        scores += (tf.gather(self.propensity, item) + self.constant)[:, None, :]
+        scores += tf.cast(tf.gather(self.propensity, item) + self.constant, tf.float32)[:, None, :]
         if terms is not None:
-            scores += terms
+            scores += tf.cast(terms, tf.float32)
         allowed = related.visible & (item >= FIRST_ROW)[:, None, :]
         if self.spec.repeats == "across_sessions":
             allowed &= ~related.in_session

@@ -1,4 +1,4 @@
-"""What an event brings beside its item: type, place in the session, time, context, and the request after it."""
+"""What an event brings beside its item: type, place, time, context, and the request after it."""
 
 from typing import Any
 
@@ -46,7 +46,9 @@ class EventEncoding(keras.layers.Layer):
         sizes |= {f"context.{c.name}": c.size if c.kind == "categorical" else 1 for c in spec.context}
         init = keras.initializers.RandomNormal(stddev=0.05)
         self.tables = {
-            name: self.add_weight(name=f"table_{name}", shape=(size, spec.settings.dimensions), initializer=init)
+            name: self.add_weight(
+                name=f"table_{name}", shape=(size, spec.settings.dimensions), initializer=init
+            )
             for name, size in sizes.items()
         }
 
@@ -67,7 +69,9 @@ class EventEncoding(keras.layers.Layer):
 
     def _request(self, batch: Tensors) -> tf.Tensor:
         opens = tf.cast(batch["request_session"] > batch["session"], tf.int32)
-        bucket = _bucket(batch["request_time"] - batch["time"]) if self.spec.has_clock else tf.zeros_like(opens)
+        bucket = (
+            _bucket(batch["request_time"] - batch["time"]) if self.spec.has_clock else tf.zeros_like(opens)
+        )
         return bucket + opens * GAP_BUCKETS
 
     def _context(self, name: str, batch: Tensors) -> tf.Tensor:

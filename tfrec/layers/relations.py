@@ -5,7 +5,6 @@ those of that next event (or the caller's, at the end of a sequence): both are k
 recommendation is wanted, and neither says what the item is.
 """
 
-
 from typing import Any, NamedTuple
 
 import keras

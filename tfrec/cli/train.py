@@ -1,0 +1,43 @@
+"""`tfrec train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from tfrec.cli.app import needs_extra
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(train)
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(help="what `tfrec prepare` has written")],
+    out: Annotated[Path, typer.Option(help="the model folder to write")],
+    config: Annotated[Path | None, typer.Option(help="a YAML file of settings")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="a setting, as training.epochs=3")] = None,
+    overwrite: Annotated[bool, typer.Option(help="replace the model folder")] = False,
+    restart: Annotated[bool, typer.Option(help="begin anew where an unfinished run is found")] = False,
+    quiet: Annotated[bool, typer.Option(help="no progress bars")] = False,
+) -> None:
+    """Train a model on a dataset. An interrupted run goes on when it is called again."""
+    with needs_extra("train", "train"):
+        from tfrec.config import load_settings
+        from tfrec.training import MONITOR
+        from tfrec.training import train as run
+    trained = run(
+        dataset, out, load_settings(config, set_ or ()), overwrite=overwrite, restart=restart, quiet=quiet
+    )
+    facts = trained.training
+    found = (
+        f"{MONITOR} {facts[MONITOR]:.4f} after epoch {facts['best_epoch']}"
+        if facts[MONITOR]
+        else "no val events"
+    )
+    console = Console()
+    console.print(f"[bold]{out}[/]: {facts['parameters']:,} parameters, {facts['epochs']} epochs, {found}")
+    console.print(f"Next: tfrec evaluate {out}, tfrec export {out} --out servables/{out.name}")
+    console.print(f"The course of training: tensorboard --logdir {out / 'logs'}")
