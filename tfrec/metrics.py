@@ -49,8 +49,8 @@ def mrr(rank: np.ndarray, k: int) -> np.ndarray:
 def coverage(answers: np.ndarray, k: int, items: int) -> float:
     """The share of the catalogue's N items that stand in the first k places of at least one answer.
 
-    Source: Herlocker et al., "Evaluating collaborative filtering recommender systems", TOIS 2004,
-    5.2 ("catalog coverage"); with lists of k: Ge et al., "Beyond accuracy", RecSys 2010.
+    Source: Herlocker et al., "Evaluating collaborative filtering recommender systems", TOIS 2004
+    ("catalog coverage"); with lists of k: Ge et al., "Beyond accuracy", RecSys 2010.
 
     Args:
         answers: [Q, K] item rows.
@@ -66,7 +66,7 @@ def novelty(answers: np.ndarray, k: int, train_count: np.ndarray) -> float:
     p(i) is item i's share of the train events; an item without any counts as one event. Higher is
     rarer, and so newer to the average user.
     Source: Zhou et al., "Solving the apparent diversity-accuracy dilemma of recommender systems",
-    PNAS 2010; Castells, Hurley, Vargas, "Novelty and diversity in recommender systems", 2015, 26.3.
+    PNAS 2010; Castells, Hurley, Vargas, "Novelty and diversity in recommender systems", 2015.
 
     Args:
         answers: [Q, K] item rows; places with PADDING_ROW are left out.

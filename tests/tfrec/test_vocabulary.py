@@ -52,7 +52,9 @@ def test_remap_leads_to_the_same_ids(ids: list[int], others: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "ids", [[5, -1, 2**62], ["bread", "Brötchen", "面包", "", " 1", "1"]], ids=["int64", "string"]
+    "ids",
+    [[5, -1, 2**62], ["bread", "Brötchen", "面包", "", " 1", "1"], []],
+    ids=["int64", "string", "empty"],
 )
 def test_saved_and_loaded(ids: list, tmp_path: Path) -> None:
     path = tmp_path / "vocabulary" / "item.parquet"
