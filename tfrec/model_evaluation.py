@@ -2,21 +2,14 @@
 
 import functools
 from pathlib import Path
-from typing import Any
 
-from tfrec import baselines
+from tfrec.baselines import BASELINES
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 from tfrec.evaluation import Answerer, evaluate
 from tfrec.evaluation_results import Evaluation
 from tfrec.prediction import Predictor
 from tfrec.trained import TrainedModel
-
-BASELINES: dict[str, Any] = {
-    "popular": baselines.popular,
-    "own": baselines.own,
-    "sequential_rules": baselines.sequential_rules,
-}
 
 
 def evaluate_model(
