@@ -12,11 +12,11 @@ import pandas as pd
 import tfrec
 from tfrec import metrics
 from tfrec.dataset import Dataset
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 from tfrec.evaluation_plots import save_plots
 from tfrec.evaluation_results import Evaluation, MethodResult, Metrics
 from tfrec.folders import whole_folder
-from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
+from tfrec.schema import FIRST_ROW, PADDING_ROW, ROLES, UNKNOWN_ROW
 from tfrec.slices import Slices, query_slices
 
 CUTOFFS = (5, 10, 20)
@@ -46,13 +46,16 @@ def evaluate(
         answerers: by the names of the methods; each answers with at least 20 places.
         out: a folder to write, whole or not at all: `metrics.json`, plots as PNG, and
             `answers/METHOD.parquet` as `answers_frame` gives it.
-        role: "test", or "val" while a model is being tuned.
+        role: one of `ROLES`: "test", or "val" while a model is being tuned.
         overwrite: replace `out` where it is there.
 
     Raises:
+        SettingsError: there is no such role.
         DataError: no event has the role; an answer has the wrong shape, an item twice, or an item
             outside the catalogue; `out` exists and `overwrite` is off.
     """
+    if role not in ROLES:
+        raise SettingsError(f"role {role!r} is none of {', '.join(ROLES)}")
     positions = np.flatnonzero(dataset.sequences.is_role(role))
     if not len(positions):
         raise DataError(
@@ -131,6 +134,8 @@ def check_answers(name: str, answers: np.ndarray, queries: int, size: int) -> No
         raise DataError(
             f"{name}: the answers have shape {answers.shape}; expected ({queries}, {max(CUTOFFS)}) or wider"
         )
+    if not np.issubdtype(answers.dtype, np.integer):
+        raise DataError(f"{name}: the answers are {answers.dtype}; expected item rows, int32")
     outside = (answers < PADDING_ROW) | (answers == UNKNOWN_ROW) | (answers >= size)
     if outside.any():
         query, place = np.argwhere(outside)[0]

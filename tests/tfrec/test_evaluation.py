@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tfrec.baselines import BASELINES
 from tfrec.dataset import Dataset
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 from tfrec.evaluation import answers_frame, evaluate
 from tfrec.evaluation_report import show
 from tfrec.evaluation_results import Evaluation
@@ -117,6 +117,16 @@ def test_answers_that_are_no_answers_are_refused(
 def test_answers_of_another_shape_are_refused(dataset: Dataset) -> None:
     with pytest.raises(DataError, match=r"short: the answers have shape \(4, 10\); expected \(4, 20\)"):
         evaluate(dataset, {"short": lambda dataset, positions: oracle(dataset, positions)[:, :10]})
+
+
+def test_answers_that_are_no_rows_are_refused(dataset: Dataset) -> None:
+    with pytest.raises(DataError, match="scores: the answers are float64; expected item rows"):
+        evaluate(dataset, {"scores": lambda dataset, positions: np.zeros((4, 20))})
+
+
+def test_there_is_no_such_role(dataset: Dataset) -> None:
+    with pytest.raises(SettingsError, match="role 'exam' is none of train, val, test"):
+        evaluate(dataset, BASELINES, role="exam")
 
 
 def test_a_role_without_events_is_named(dataset: Dataset) -> None:
