@@ -1,0 +1,224 @@
+"""Dynamic batching: requests that arrive together are computed together.
+
+One event loop owns all state here, so nothing is locked; the graph runs on a few worker threads, and
+TensorFlow lets the loop go on meanwhile. While every worker is busy, requests gather and leave as one
+batch, so batches grow with the load; an idle worker waits for company at most `batch_timeout_us`.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from serving import padding
+from serving.loading import Servable
+from serving.settings import BatchSettings
+from serving.signatures import Signature
+from serving.status import Code, ServingError
+from serving.tensors import Array
+
+Answer = dict[str, Array]
+
+
+@dataclass
+class BatchStats:
+    """What has been computed so far."""
+
+    batches: int = 0
+    users: int = 0
+    padded_users: int = 0
+
+
+@dataclass(eq=False)
+class _Task:
+    """A piece of a request that waits for its answer."""
+
+    inputs: Mapping[str, Array]
+    rows: int
+    since: float
+    deadline: float
+    answer: "asyncio.Future[Answer]"
+
+
+@dataclass
+class _Queue:
+    """Tasks that may share a batch."""
+
+    servable: Servable
+    signature: Signature
+    tasks: deque[_Task] = field(default_factory=deque)
+    rows: int = 0
+
+
+class Batcher:
+    """Computes requests in batches, for every version and signature of a server.
+
+    All methods belong to one event loop.
+    """
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self.settings = settings
+        self.stats = BatchStats()
+        self._queues: dict[tuple[Any, ...], _Queue] = {}
+        self._waiting = 0
+        self._idle = settings.workers
+        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="batch")
+        self._alarm: asyncio.Handle | None = None
+
+    async def submit(
+        self,
+        servable: Servable,
+        signature: Signature,
+        inputs: Mapping[str, Array],
+        rows: int,
+        deadline: float,
+    ) -> Answer:
+        """The answer to a request of `rows` users, by this version alone.
+
+        Args:
+            deadline: time of the event loop after which nobody waits for the answer.
+
+        Raises:
+            ServingError: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED; INVALID_ARGUMENT where the graph refuses
+                the request.
+        """
+        if self._waiting + rows > self.settings.max_enqueued:
+            raise ServingError(
+                Code.RESOURCE_EXHAUSTED,
+                f"overloaded: {self._waiting} users wait, of at most {self.settings.max_enqueued}, and the "
+                f"request holds {rows}. Try again later, with fewer users a request, or on another replica.",
+            )
+        inputs = padding.clip_sequences(inputs, signature, servable.info.max_length)
+        size = self.settings.max_batch_size
+        pieces = [inputs] if rows <= size else padding.cut(inputs, size)
+        tasks = [self._enqueue(servable, signature, piece, deadline) for piece in pieces]
+        try:
+            answers = await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+        return answers[0] if len(answers) == 1 else padding.join(answers)
+
+    def close(self) -> None:
+        """Ends the workers, once what they compute is done."""
+        self._pool.shutdown(wait=True)
+
+    def _enqueue(
+        self, servable: Servable, signature: Signature, inputs: Mapping[str, Array], deadline: float
+    ) -> "asyncio.Future[Answer]":
+        loop = asyncio.get_running_loop()
+        shapes = padding.batch_key(inputs, signature, servable.info.max_length)
+        key = (id(servable), signature.name, shapes)
+        queue = self._queues.setdefault(key, _Queue(servable, signature))
+        task = _Task(inputs, len(next(iter(inputs.values()))), loop.time(), deadline, loop.create_future())
+        queue.tasks.append(task)
+        queue.rows += task.rows
+        self._waiting += task.rows
+        # After the requests that came in with this one, so that they can share its batch.
+        self._wake(0)
+        return task.answer
+
+    def _wake(self, delay: float) -> None:
+        """Looks for work after `delay` seconds; an earlier look that is planned already stands."""
+        loop = asyncio.get_running_loop()
+        if isinstance(self._alarm, asyncio.TimerHandle) and self._alarm.when() > loop.time() + delay:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._alarm is None:
+            self._alarm = loop.call_later(delay, self._look) if delay else loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        """Hands batches that are due to idle workers."""
+        self._alarm = None
+        now = asyncio.get_running_loop().time()
+        patience = self.settings.batch_timeout_us / 1e6
+        soonest: float | None = None
+        # The queue whose first task waits longest goes first, so that none starves.
+        for key, queue in sorted(self._queues.items(), key=lambda item: item[1].tasks[0].since):
+            while self._idle and queue.tasks:
+                due = queue.tasks[0].since + patience
+                if queue.rows < self.settings.max_batch_size and now < due:
+                    soonest = min(due, soonest or due)
+                    break
+                self._start(queue, self._take(queue, now))
+            if not queue.tasks:
+                del self._queues[key]
+        if soonest is not None:
+            self._wake(soonest - now)
+
+    def _take(self, queue: _Queue, now: float) -> list[_Task]:
+        """The oldest tasks of a queue that fit into a batch and that somebody still waits for."""
+        batch: list[_Task] = []
+        rows = 0
+        while queue.tasks and rows + queue.tasks[0].rows <= self.settings.max_batch_size:
+            task = queue.tasks.popleft()
+            queue.rows -= task.rows
+            self._waiting -= task.rows
+            if task.answer.done():
+                continue
+            if task.deadline <= now:
+                text = "the deadline passed while the request waited for its turn; it was not computed"
+                task.answer.set_exception(ServingError(Code.DEADLINE_EXCEEDED, text))
+                continue
+            batch.append(task)
+            rows += task.rows
+        return batch
+
+    def _start(self, queue: _Queue, batch: list[_Task]) -> None:
+        if not batch:
+            return
+        loop = asyncio.get_running_loop()
+        rows = sum(task.rows for task in batch)
+        size = self.settings.allowed_size(rows)
+        self.stats.batches += 1
+        self.stats.users += rows
+        self.stats.padded_users += size - rows
+        self._idle -= 1
+        requests = [task.inputs for task in batch]
+        work = loop.run_in_executor(self._pool, compute, queue.servable, queue.signature, requests, size)
+        work.add_done_callback(lambda done: self._finish(batch, done))
+
+    def _finish(self, batch: list[_Task], done: "asyncio.Future[list[Answer | Exception]]") -> None:
+        self._idle += 1
+        failure = done.exception()
+        answers: Sequence[Answer | BaseException] = [failure] * len(batch) if failure else done.result()
+        for task, answer in zip(batch, answers, strict=True):
+            if task.answer.done():
+                continue
+            if isinstance(answer, BaseException):
+                task.answer.set_exception(answer)
+            else:
+                task.answer.set_result(answer)
+        self._wake(0)
+
+
+def compute(
+    servable: Servable, signature: Signature, requests: Sequence[Mapping[str, Array]], size: int
+) -> list[Answer | Exception]:
+    """Answers requests in one batch of `size` rows; one that the graph refuses does not fail the others."""
+    import tensorflow as tf
+
+    try:
+        outputs = servable.run(signature.name, padding.merge(requests, signature, size))
+    except tf.errors.OpError as error:
+        if len(requests) == 1:
+            return [_refusal(error)]
+        return [
+            answer
+            for request in requests
+            for answer in compute(servable, signature, [request], len(next(iter(request.values()))))
+        ]
+    return list(padding.split(outputs, requests, signature))
+
+
+def _refusal(error: Any) -> Exception:
+    """The graph's complaint about the request itself goes back to the caller; others are our fault."""
+    import tensorflow as tf
+
+    if not isinstance(error, tf.errors.InvalidArgumentError):
+        failure: Exception = error
+        return failure
+    lines = str(error.message).strip().splitlines()
+    return ServingError(Code.INVALID_ARGUMENT, lines[0] if lines else "the graph refuses the request")

@@ -1,0 +1,97 @@
+"""One version of a model in memory: loaded with TensorFlow, called with arrays."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from serving.signatures import Signature
+from serving.tensors import Array
+from tfrec.errors import DataError
+from tfrec.servable import DEFAULT_SIGNATURE, ServableInfo
+
+SERVE_TAG = "serve"
+
+
+@dataclass(frozen=True)
+class Servable:
+    """A version that answers: its signatures, and the SavedModel behind them."""
+
+    version: int
+    info: ServableInfo
+    signatures: Mapping[str, Signature]
+    signature_defs: Mapping[str, Any]
+    model: Any
+
+    def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Computes one signature; TensorFlow lets other threads run meanwhile.
+
+        Raises:
+            tf.errors.OpError: the graph refuses its input.
+        """
+        import tensorflow as tf
+
+        tensors = {name: tf.constant(array) for name, array in inputs.items()}
+        outputs = self.model.signatures[signature](**tensors)
+        return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def load_servable(folder: Path) -> Servable:
+    """Loads a version folder, whose name is the version.
+
+    Raises:
+        DataError: the folder is incomplete, damaged, or none of tfrec's.
+    """
+    import tensorflow as tf
+
+    info = ServableInfo.load(folder)
+    if info.retrieval == "scann":
+        _load_scann_ops(folder)
+    definitions = _signature_defs(folder)
+    if DEFAULT_SIGNATURE not in definitions:
+        raise DataError(f"{folder}/saved_model.pb has no signature {DEFAULT_SIGNATURE!r}. Export it again.")
+    try:
+        model = tf.saved_model.load(str(folder))
+    # A damaged file surfaces as whatever the op or parser that meets it raises.
+    except Exception as error:
+        raise DataError(f"{folder} cannot be loaded: {_first_line(error)}. Export it again.") from error
+    signatures = {name: Signature.from_proto(name, definitions[name]) for name in model.signatures}
+    return Servable(int(folder.name), info, signatures, definitions, model)
+
+
+def _signature_defs(folder: Path) -> Mapping[str, Any]:
+    """The signatures as the file has them, the names of inputs untouched."""
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    path = folder / "saved_model.pb"
+    try:
+        saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    except FileNotFoundError:
+        raise DataError(f"{folder} is no servable: it has no saved_model.pb.") from None
+    except (OSError, DecodeError) as error:
+        raise DataError(
+            f"{path} cannot be read: {_first_line(error)}. It may be cut off; export it again."
+        ) from error
+    for graph in saved.meta_graphs:
+        if SERVE_TAG in graph.meta_info_def.tags:
+            definitions: Mapping[str, Any] = graph.signature_def
+            return definitions
+    raise DataError(f"{path} has no graph with the tag {SERVE_TAG!r}. It may be cut off; export it again.")
+
+
+def _load_scann_ops(folder: Path) -> None:
+    """ScaNN's ops register with TensorFlow when its package is imported."""
+    try:
+        importlib.import_module("scann")
+    except ImportError as error:
+        raise DataError(
+            f"{folder} searches with ScaNN, whose ops do not load here ({_first_line(error)}). "
+            "Install scann 1.4.2 beside TensorFlow 2.20, or export with --retrieval exact."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,140 @@
+"""Requests of one signature laid into one batch, and its answers cut apart again.
+
+The requests stand one after the other along the first axis. Where the second axis differs, the narrower
+ones are padded, so that every answer is what the request alone would have got:
+
+- events (L): with zeros and empty strings; `length` decides, padding may hold anything.
+- ids to leave out (E): by repeating the row's own first id, which is left out anyway; a row that
+  leaves nothing out gets an id that is no item's (the smallest int64, or the empty string).
+- candidates (C): by repeating the row's own first candidate; the answers to the repeats are cut off.
+- users (B): a batch is filled up to one of few sizes by repeating its last row, so that the graph meets
+  few shapes; the answers to the repeats are cut off.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from serving.signatures import CANDIDATES, EXCLUDED, SEQUENCE, Signature
+from serving.tensors import Array, array_dtype
+
+Inputs = Mapping[str, Array]
+
+NO_INTEGER_ID = np.iinfo(np.int64).min
+NO_STRING_ID = b""
+
+_SMALLEST_WIDTH = 8
+
+
+def clip_sequences(inputs: Inputs, signature: Signature, max_length: int) -> dict[str, Array]:
+    """Keeps the newest `max_length` events of each row, all that counts; so one long request does not
+    widen a batch. Where outputs have an axis of events (`encode`) nothing is cut."""
+    events = [name for name in inputs if signature.input_axis(name) == SEQUENCE]
+    outputs_follow = any(signature.output_axis(name) == SEQUENCE for name in signature.outputs)
+    if outputs_follow or not events or inputs[events[0]].shape[1] <= max_length:
+        return dict(inputs)
+    length = inputs["length"]
+    first = np.maximum(length - max_length, 0)
+    places = first[:, None] + np.arange(max_length)
+    clipped = {name: np.take_along_axis(inputs[name], places, axis=1) for name in events}
+    return {**inputs, **clipped, "length": np.minimum(length, max_length).astype(length.dtype)}
+
+
+def batch_key(inputs: Inputs, signature: Signature, max_length: int) -> tuple[int, ...]:
+    """Requests of one signature may share a batch where this is equal.
+
+    Padding then costs a request at most twice its own ids to leave out or candidates, and a sequence
+    never more than `max_length`.
+    """
+    widths = _widths([inputs], signature)
+    events = widths.get(SEQUENCE, 0)
+    return (
+        events if events > max_length else 0,
+        bucket(widths.get(EXCLUDED, 0)),
+        bucket(widths.get(CANDIDATES, 0)),
+    )
+
+
+def bucket(width: int) -> int:
+    """The next power of two, and at least 8."""
+    return max(_SMALLEST_WIDTH, 1 << (width - 1).bit_length()) if width > 0 else _SMALLEST_WIDTH
+
+
+def merge(requests: Sequence[Inputs], signature: Signature, rows: int) -> dict[str, Array]:
+    """One batch of `rows` rows out of requests that have no more together."""
+    widths = _widths(requests, signature)
+    for axis in (EXCLUDED, CANDIDATES):
+        if widths.get(axis):
+            widths[axis] = bucket(widths[axis])
+    merged = {}
+    for name, spec in signature.inputs.items():
+        kind = signature.input_axis(name)
+        shape = (rows,) if kind is None else (rows, widths[kind])
+        merged[name] = _stack([request[name] for request in requests], shape, array_dtype(spec.dtype), kind)
+    return merged
+
+
+def split(
+    outputs: Mapping[str, Array], requests: Sequence[Inputs], signature: Signature
+) -> list[dict[str, Array]]:
+    """The answers of a batch, one a request, in their order."""
+    axes = {name: signature.output_axis(name) for name in outputs}
+    answers, first = [], 0
+    for request in requests:
+        widths = _widths([request], signature)
+        last = first + _rows(request)
+        answer = {}
+        for name, array in outputs.items():
+            kind = axes[name]
+            answer[name] = array[first:last] if kind is None else array[first:last, : widths[kind]]
+        answers.append(answer)
+        first = last
+    return answers
+
+
+def cut(inputs: Inputs, size: int) -> list[dict[str, Array]]:
+    """A request of many users as several of at most `size`."""
+    return [
+        {name: array[first : first + size] for name, array in inputs.items()}
+        for first in range(0, _rows(inputs), size)
+    ]
+
+
+def join(answers: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The answers to the pieces of a request as one."""
+    return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+
+
+def _rows(inputs: Inputs) -> int:
+    return len(next(iter(inputs.values())))
+
+
+def _widths(requests: Sequence[Inputs], signature: Signature) -> dict[str, int]:
+    """The widest second axis of each kind."""
+    widths: dict[str, int] = {}
+    for name in signature.inputs:
+        if axis := signature.input_axis(name):
+            widths[axis] = max(widths.get(axis, 0), *(request[name].shape[1] for request in requests))
+    return widths
+
+
+def _stack(arrays: Sequence[Array], shape: tuple[int, ...], dtype: np.dtype[Any], axis: str | None) -> Array:
+    if len(arrays) == 1 and arrays[0].shape == shape:
+        return arrays[0]
+    is_string = dtype == np.object_
+    batch = np.full(shape, NO_STRING_ID, dtype) if is_string else np.zeros(shape, dtype)
+    first = 0
+    for array in arrays:
+        last = first + len(array)
+        if axis is None:
+            batch[first:last] = array
+        else:
+            width = array.shape[1]
+            batch[first:last, :width] = array
+            if axis != SEQUENCE and width < shape[1]:
+                nothing = NO_STRING_ID if is_string else NO_INTEGER_ID
+                batch[first:last, width:] = array[:, :1] if width else nothing
+        first = last
+    batch[first:] = batch[first - 1]
+    return batch

@@ -1,0 +1,182 @@
+"""The embedded server: TensorFlow Serving's gRPC services for one model, for a laptop and for tests."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from serving import reflection
+from serving.batching import Batcher
+from serving.loading import Servable, load_servable
+from serving.model_service import ModelService
+from serving.prediction_service import PredictionService
+from serving.settings import ServerSettings
+from serving.versions import Versions
+from serving.warmup import warm_up
+from tfrec.errors import DataError, SettingsError
+
+log = logging.getLogger("tfrec.serving")
+
+
+class Server:
+    """Serves one model. All methods belong to one event loop.
+
+    Attributes:
+        port: where it listens, once started.
+        versions: the model's versions.
+        batcher: what computes the requests.
+    """
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.port = 0
+        self.batcher = Batcher(settings.batching)
+        self.versions = Versions(settings.model_name, settings.folder, load_and_warm_up, self._report_health)
+        limit = settings.max_message_mb << 20
+        self._grpc = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", limit),
+                # A port that another server has is an error, not a share of its requests.
+                ("grpc.so_reuseport", 0),
+            ]
+        )
+        self._health = health.aio.HealthServicer()
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Loads the newest version, then listens.
+
+        Raises:
+            DataError: no version can serve.
+            SettingsError: the address or the certificate cannot be used.
+        """
+        await self.versions.look()
+        self.versions.require()
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self.versions, self.batcher), self._grpc
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.versions), self._grpc)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        reflection.enable(self._grpc, (health.SERVICE_NAME,))
+        self.port = self._listen()
+        await self._set_health()
+        await self._grpc.start()
+        self._watch = asyncio.create_task(self.versions.watch(self.settings.poll_interval_s))
+
+    async def stop(self) -> None:
+        """Turns new requests away, lets those that run end, and unloads the model."""
+        if self._watch:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._health.enter_graceful_shutdown()
+        await self._grpc.stop(self.settings.drain_s)
+        await self.versions.close()
+        self.batcher.close()
+
+    def _listen(self) -> int:
+        settings = self.settings
+        address = f"{settings.host}:{settings.port}"
+        try:
+            if credentials := _credentials(settings):
+                port = self._grpc.add_secure_port(address, credentials)
+            else:
+                port = self._grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise SettingsError(
+                f"cannot listen on {address}. Is the port taken? Choose another by --port. ({error})"
+            ) from error
+        return int(port)
+
+    def _report_health(self) -> None:
+        self._health_task = asyncio.ensure_future(self._set_health())
+
+    async def _set_health(self) -> None:
+        statuses = health_pb2.HealthCheckResponse
+        status = statuses.SERVING if self.versions.available else statuses.NOT_SERVING
+        for service in ("", self.versions.name, *reflection.SERVICE_NAMES):
+            await self._health.set(service, status)
+
+
+def load_and_warm_up(folder: Path) -> Servable:
+    """Loads a version folder and answers its warm-up requests.
+
+    Raises:
+        DataError: the version cannot serve.
+    """
+    servable = load_servable(folder)
+    count = warm_up(servable, folder)
+    log.info("%s is loaded and has answered %d warm-up requests", folder, count)
+    return servable
+
+
+def _credentials(settings: ServerSettings) -> Any:
+    """The server's side of TLS, or None where it is off."""
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    try:
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        return grpc.ssl_server_credentials([pair])
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def run(settings: ServerSettings, on_start: Callable[[Server], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then stops gracefully.
+
+    Args:
+        settings: what to serve.
+        on_start: called once the server listens.
+    """
+
+    async def serve() -> None:
+        server = Server(settings)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await server.start()
+        on_start(server)
+        await stop.wait()
+        log.info("stopping: running requests get %s s", settings.drain_s)
+        await server.stop()
+
+    asyncio.run(serve())
+
+
+@contextlib.contextmanager
+def running(settings: ServerSettings) -> Iterator[Server]:
+    """A server in a thread of this process, while the block runs.
+
+    Raises:
+        TfrecError: it cannot start.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="tfrec-server", daemon=True)
+    thread.start()
+
+    def wait(coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
+    async def make() -> Server:
+        server = Server(settings)
+        await server.start()
+        return server
+
+    try:
+        server = wait(make())
+        try:
+            yield server
+        finally:
+            wait(server.stop())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

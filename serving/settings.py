@@ -1,0 +1,85 @@
+"""What the embedded server serves, and how."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tfrec.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How requests are computed together.
+
+    Attributes:
+        max_batch_size: users in one batch; a larger request is computed in pieces.
+        batch_timeout_us: how long an idle worker waits for a batch to fill, in microseconds.
+        max_enqueued: users that may wait; requests beyond are refused at once.
+        workers: batches computed at the same time.
+    """
+
+    max_batch_size: int = 64
+    batch_timeout_us: int = 0
+    max_enqueued: int = 1024
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        _check_least(
+            max_batch_size=(self.max_batch_size, 1),
+            batch_timeout_us=(self.batch_timeout_us, 0),
+            max_enqueued=(self.max_enqueued, 1),
+            workers=(self.workers, 1),
+        )
+
+    def allowed_size(self, rows: int) -> int:
+        """The batch size that rows are filled up to: the next power of two, or the largest size."""
+        return min(1 << (rows - 1).bit_length(), self.max_batch_size)
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """One model on one port.
+
+    Attributes:
+        folder: `servables/NAME`, the folder above the version folders.
+        name: the model's name in requests; the folder's by default.
+        host: the address to listen on; the default is reached from this machine alone.
+        port: 0 takes a free one.
+        poll_interval_s: seconds between looks for a new version.
+        drain_s: seconds that running requests get when the server stops.
+        max_message_mb: the largest request and answer, in MiB.
+        tls_cert: PEM file of the server's certificate, with those that vouch for it.
+        tls_key: PEM file of its private key; with both the server speaks TLS.
+        batching: how requests are computed together.
+    """
+
+    folder: Path
+    name: str = ""
+    host: str = "127.0.0.1"
+    port: int = 8500
+    poll_interval_s: float = 2.0
+    drain_s: float = 30.0
+    max_message_mb: int = 64
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    batching: BatchSettings = field(default_factory=BatchSettings)
+
+    def __post_init__(self) -> None:
+        _check_least(
+            port=(self.port, 0),
+            poll_interval_s=(self.poll_interval_s, 0.01),
+            drain_s=(self.drain_s, 0),
+            max_message_mb=(self.max_message_mb, 1),
+        )
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingsError("TLS needs both tls_cert and tls_key, found one of them.")
+
+    @property
+    def model_name(self) -> str:
+        """The name that requests call the model by."""
+        return self.name or self.folder.resolve().name
+
+
+def _check_least(**settings: tuple[float, float]) -> None:
+    for name, (value, least) in settings.items():
+        if value < least:
+            raise SettingsError(f"{name}: expected at least {least}, found {value}.")

@@ -1,0 +1,64 @@
+"""What a signature takes and gives, read off the SignatureDef that every server of TensorFlow can tell."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from serving.tensors import dtype_name
+
+SEQUENCE = "L"
+EXCLUDED = "E"
+CANDIDATES = "C"
+
+_AXIS_NAMES = {"exclude_item_id": EXCLUDED, "candidate_item_id": CANDIDATES}
+_OUTPUTS_OF_EVENTS = {"own_item_id", "own_score"}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor of a signature; sizes that are free are None."""
+
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The tensors of one signature, by name."""
+
+    name: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    @classmethod
+    def from_proto(cls, name: str, proto: Any) -> "Signature":
+        """Reads a SignatureDef, official or of `serving.wire`."""
+        return cls(name, _specs(proto.inputs), _specs(proto.outputs))
+
+    def input_axis(self, name: str) -> str | None:
+        """What the second axis of an input counts: SEQUENCE, EXCLUDED, CANDIDATES, or it has none."""
+        if len(self.inputs[name].shape) < 2:
+            return None
+        return _AXIS_NAMES.get(name, SEQUENCE)
+
+    def output_axis(self, name: str) -> str | None:
+        """What the second axis of an output counts, where its size follows the request's; else None."""
+        spec = self.outputs[name]
+        if len(spec.shape) < 2 or spec.shape[1] is not None:
+            return None
+        if name in _OUTPUTS_OF_EVENTS:
+            return SEQUENCE
+        return CANDIDATES if "candidate_item_id" in self.inputs else None
+
+
+def _specs(infos: Mapping[str, Any]) -> dict[str, TensorSpec]:
+    return {
+        name: TensorSpec(
+            dtype_name(info.dtype),
+            tuple(None if dim.size < 0 else dim.size for dim in info.tensor_shape.dim),
+        )
+        for name, info in sorted(infos.items())
+    }

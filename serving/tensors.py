@@ -1,0 +1,93 @@
+"""Arrays as TensorProto and back, for the official messages and for those of `serving.wire` alike.
+
+TensorFlow's own converters would do the same, but bring TensorFlow into the client, and copy each
+tensor through Python lists where the bytes can be taken as they are.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tfrec.errors import DataError
+
+Array = NDArray[Any]
+
+MAX_ELEMENTS = 1 << 24
+"""A tensor of more elements is refused: a few bytes on the wire may claim a shape of any size."""
+
+# TensorFlow's number of a dtype: (its name, the array's dtype, the field of values that are no bytes).
+_KINDS: dict[int, tuple[str, Any, str]] = {
+    1: ("float32", np.float32, "float_val"),
+    2: ("float64", np.float64, "double_val"),
+    3: ("int32", np.int32, "int_val"),
+    7: ("string", np.object_, "string_val"),
+    9: ("int64", np.int64, "int64_val"),
+    10: ("bool", np.bool_, "bool_val"),
+}
+_NUMBERS = {np.dtype(kind): number for number, (_, kind, _) in _KINDS.items()}
+_BY_NAME = {name: np.dtype(kind) for name, kind, _ in _KINDS.values()}
+
+
+def dtype_name(number: int) -> str:
+    """TensorFlow's name of a dtype, or `DataType NUMBER` for one that no servable of tfrec has."""
+    return _KINDS[number][0] if number in _KINDS else f"DataType {number}"
+
+
+def array_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of the arrays that hold a TensorFlow dtype; strings are objects, of `bytes`."""
+    return _BY_NAME[name]
+
+
+def fill(proto: Any, array: Array) -> None:
+    """Writes an array into an empty TensorProto; strings are an object array of `bytes`."""
+    proto.dtype = _NUMBERS[array.dtype]
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if array.dtype == np.object_:
+        proto.string_val.extend(array.ravel().tolist())
+    else:
+        proto.tensor_content = array.tobytes()
+
+
+def read(proto: Any) -> Array:
+    """The array of a TensorProto: read-only where its bytes could be taken as they are.
+
+    As in TensorFlow, fewer values than the shape has places mean that the last one goes on.
+
+    Raises:
+        DataError: dtype, shape and values do not fit each other.
+    """
+    if proto.dtype not in _KINDS:
+        raise DataError(f"has the dtype {dtype_name(proto.dtype)}, which no servable takes")
+    name, kind, field = _KINDS[proto.dtype]
+    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
+    count = _count(shape, unknown_rank=proto.tensor_shape.unknown_rank)
+    if proto.tensor_content and kind is not np.object_:
+        expected = count * np.dtype(kind).itemsize
+        if len(proto.tensor_content) != expected:
+            raise DataError(
+                f"holds {len(proto.tensor_content)} bytes, where {name} {list(shape)} has {expected}"
+            )
+        return np.frombuffer(proto.tensor_content, kind).reshape(shape)
+    values = getattr(proto, field)
+    if len(values) == count:
+        return np.array(values[:], kind).reshape(shape)
+    if not values or len(values) > count:
+        raise DataError(f"holds {len(values)} values, where {name} {list(shape)} has {count}")
+    array = np.full(count, values[-1], kind)
+    array[: len(values)] = values[:]
+    return array.reshape(shape)
+
+
+def _count(shape: Sequence[int], *, unknown_rank: bool) -> int:
+    if unknown_rank or any(size < 0 for size in shape):
+        raise DataError(
+            f"has the shape {'of unknown rank' if unknown_rank else list(shape)}, not a known one"
+        )
+    count = math.prod(shape)
+    if count > MAX_ELEMENTS:
+        raise DataError(f"has the shape {list(shape)}: {count} elements, of at most {MAX_ELEMENTS}")
+    return count
