@@ -121,12 +121,12 @@ class QueryTower(keras.layers.Layer):
         return Query(tf.concat([embedding, one], axis=-1), copy_score)
 
     def _encode(
-        self, x: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None, training: bool | None
+        self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None
     ) -> tf.Tensor:
         heads = self.spec.settings.heads
         for i, block in enumerate(self.blocks):
             of_block = None if terms is None else terms[i * heads : (i + 1) * heads]
-            x = block(x, mask, of_block, training=training)
+            x = block(x, visible, of_block, training=training)
         return x
 
     def _apart(

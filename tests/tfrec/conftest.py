@@ -1,6 +1,7 @@
 """Small datasets in memory and on disk, built from a table of events as the judge writes it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from tfrec.dataset import Dataset, Sequences
 from tfrec.schema import (
     ROLES,
     SEQUENCES_FOLDER,
+    ContextColumn,
     Counts,
     DatasetSchema,
+    ItemFeature,
     Repeats,
 )
 from tfrec.vocabulary import Vocabulary
@@ -32,6 +35,67 @@ def dataset_of() -> Callable[..., Dataset]:
 def write_dataset() -> Callable[[Dataset, Path], None]:
     """`write_dataset(dataset, folder)` writes it in as many shards as its schema says."""
     return _write_dataset
+
+
+@pytest.fixture(scope="session")
+def rich_dataset() -> Callable[..., Dataset]:
+    """`rich_dataset(seed=0, users=24, …)`: random shoppers with context, features of every kind, val and test.
+
+    Further arguments replace facts of the schema (`ordered_sessions=False`).
+    """
+    return _rich_dataset
+
+
+def _rich_dataset(
+    seed: int = 0, users: int = 24, items: int = 30, repeats: Repeats = "anywhere", **facts: object
+) -> Dataset:
+    random = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        time = 1_500_000_000 + int(random.integers(0, 10**6))
+        sessions = int(random.integers(3, 6))
+        for session in range(sessions):
+            role = {sessions - 1: "test", sessions - 2: "val"}.get(session, "train")
+            for _ in range(int(random.integers(1, 6))):
+                # Each user favours few items, and item i leads to i + 1: something to learn.
+                item = int((user + random.integers(0, 4)) % items)
+                rows.append((user, 100 + item, time, user * 10 + session, role))
+                time += int(random.integers(10, 600))
+            time += int(random.integers(4000, 10**6))
+    columns = ["user_id", "item_id", "timestamp", "session_id", "role"]
+    dataset = _dataset_of(pd.DataFrame(rows, columns=columns), repeats=repeats)
+    size, known = len(rows), len(dataset.catalogue)
+    context = {
+        "device": random.integers(1, 4, size).astype(np.int32),
+        "dwell": np.where(random.random(size) < 0.2, np.nan, random.normal(30, 9, size)).astype(np.float32),
+    }
+    catalogue = dataset.catalogue.assign(
+        colour=[["red", "blue", None][i % 3] for i in range(known)],
+        tags=[[["a"], ["a", "b"], []][i % 3] for i in range(known)],
+        price=[float(i) if i % 4 else np.nan for i in range(known)],
+    )
+    schema = dataset.schema.model_copy(
+        update={
+            "context": (
+                ContextColumn(name="device", kind="categorical", size=4),
+                ContextColumn(name="dwell", kind="numeric", mean=30.0, std=9.0),
+            ),
+            "item_features": (
+                ItemFeature(name="colour", kind="categorical", size=4),
+                ItemFeature(name="tags", kind="multi", size=4),
+                ItemFeature(name="price", kind="numeric", mean=15.0, std=8.0),
+            ),
+            **facts,
+        }
+    )
+    return replace(
+        dataset,
+        schema=schema,
+        sequences=replace(dataset.sequences, context=context),
+        catalogue=catalogue,
+        context={"device": Vocabulary(["phone", "desk"])},
+        features={"colour": Vocabulary(["red", "blue"]), "tags": Vocabulary(["a", "b"])},
+    )
 
 
 def _dataset_of(events: pd.DataFrame, *, repeats: Repeats = "anywhere", has_clock: bool = True) -> Dataset:

@@ -17,7 +17,7 @@ class Attention(keras.layers.Layer):
         dimensions: D.
         heads: H.
 
-    Input: queries [B, P, D], keys [B, S, D], mask [B, P, S] bool (True: seen), terms
+    Input: queries [B, P, D], keys [B, S, D], visible [B, P, S] bool (True: seen), terms
     [H, B, P, S] float32 or None. Output: [B, P, D]. A position that sees nothing gets the mean
     of all values, to be left out by the caller.
     """
@@ -36,7 +36,7 @@ class Attention(keras.layers.Layer):
             layer.build((None, None, self.dimensions))
 
     def call(
-        self, queries: tf.Tensor, keys: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None
+        self, queries: tf.Tensor, keys: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None
     ) -> tf.Tensor:
         q, k, v = self._split(self.query(queries)), self._split(self.key(keys)), self._split(self.value(keys))
         scores = (
@@ -44,7 +44,7 @@ class Attention(keras.layers.Layer):
         )
         if terms is not None:
             scores += tf.cast(tf.transpose(terms, [1, 0, 2, 3]), tf.float32)
-        scores = tf.where(mask[:, None], scores, MASKED)
+        scores = tf.where(visible[:, None], scores, MASKED)
         mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), v.dtype), v)
         shape = tf.shape(queries)
         return self.out(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [shape[0], shape[1], self.dimensions]))
@@ -69,7 +69,7 @@ class TransformerBlock(keras.layers.Layer):
         feed_forward: hidden units of the gated layer.
         dropout: share of a residual's numbers that training leaves out.
 
-    Input: x [B, P, D], mask [B, P, P] bool, terms [H, B, P, P] float32 or None. Output: [B, P, D].
+    Input: x [B, P, D], visible [B, P, P] bool, terms [H, B, P, P] float32 or None. Output: [B, P, D].
     """
 
     def __init__(self, dimensions: int, heads: int, feed_forward: int, dropout: float, **kwargs: Any) -> None:
@@ -95,10 +95,10 @@ class TransformerBlock(keras.layers.Layer):
         self.down.build((None, None, self.feed_forward))
 
     def call(
-        self, x: tf.Tensor, mask: tf.Tensor, terms: tf.Tensor | None, training: bool | None = None
+        self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None = None
     ) -> tf.Tensor:
         normed = self.norms[0](x)
-        x += self.drops[0](self.attention(normed, normed, mask, terms), training=training)
+        x += self.drops[0](self.attention(normed, normed, visible, terms), training=training)
         normed = self.norms[1](x)
         return x + self.drops[1](self.down(self.gate(normed) * self.up(normed)), training=training)
 

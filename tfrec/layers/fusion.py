@@ -15,7 +15,7 @@ from tfrec.layers.attention import Attention
 
 
 class _Fusion(keras.layers.Layer):
-    """Base: E_X, E_Y [B, P, D], the encoded events [B, P, D], history mask [B, P, P] -> [B, P, D]."""
+    """Base: E_X, E_Y [B, P, D], the encoded events [B, P, D], the history among them [B, P, P] -> [B, P, D]."""
 
     def __init__(self, dimensions: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -32,7 +32,9 @@ class SumFusion(_Fusion):
     def build(self, input_shape: Any = None) -> None:
         self.kernel = self.add_weight(name="W_F", shape=(self.dimensions, self.dimensions))
 
-    def call(self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
+    ) -> tf.Tensor:
         return tf.matmul(history, self.kernel) + tf.matmul(current, self.kernel)
 
 
@@ -44,7 +46,9 @@ class ConcatFusion(_Fusion):
         self.kernel = self.add_weight(name="W", shape=(2 * self.dimensions, self.dimensions))
         self.bias = self.add_weight(name="b", shape=(self.dimensions,), initializer="zeros")
 
-    def call(self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
+    ) -> tf.Tensor:
         return tf.matmul(tf.concat([history, current], axis=-1), self.kernel) + self.bias
 
 
@@ -56,7 +60,9 @@ class GatedFusion(_Fusion):
         self.kernel = self.add_weight(name="W", shape=(2 * self.dimensions, self.dimensions))
         self.bias = self.add_weight(name="b", shape=(self.dimensions,), initializer="zeros")
 
-    def call(self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
+    ) -> tf.Tensor:
         gate = tf.sigmoid(tf.matmul(tf.concat([history, current], axis=-1), self.kernel) + self.bias)
         return gate * history + (1 - gate) * current
 
@@ -78,10 +84,12 @@ class CrossFusion(_Fusion):
     def build(self, input_shape: Any = None) -> None:
         self.attention.build()
 
-    def call(self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    def call(
+        self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
+    ) -> tf.Tensor:
         empty = tf.reduce_all(tf.equal(current, 0), axis=-1, keepdims=True)
         state = tf.where(empty, history, current)
-        return state + self.attention(state, events, mask, None)
+        return state + self.attention(state, events, visible, None)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"heads": self.heads}

@@ -1,0 +1,140 @@
+"""The two towers: packing, causality, fusions, settings, saving."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfrec.batches import Rows, pack_windows
+from tfrec.config import FUSIONS, Settings, load_settings
+from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
+from tfrec.model import TwoTowerModel
+from tfrec.packing import cut_windows
+from tfrec.training import build_model
+
+SMALL = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4")
+
+
+def small(*overrides: str) -> Settings:
+    return load_settings(None, [*SMALL, "loss.in_batch=16", "loss.uniform=8", *overrides])
+
+
+def model_of(dataset: Dataset, settings: Settings) -> TwoTowerModel:
+    keras.utils.set_random_seed(settings.seed)
+    model = build_model(dataset, settings, Epochs(dataset, settings))
+    random = np.random.default_rng(0)
+    for weight in model.trainable_weights:  # zeros at the start would hide what they multiply
+        weight.assign_add(random.normal(0, 0.1, weight.shape))
+    return model
+
+
+def packed(dataset: Dataset, row_length: int) -> Rows:
+    start, stop = cut_windows(dataset.sequences.offsets, 16)
+    return pack_windows(dataset.sequences, start, stop, row_length)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_packed_equals_unpacked(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small(f"model.fusion={fusion}", "model.time_of_day=true"))
+    answers = {}
+    for length in (16, 48):
+        rows = packed(dataset, length)
+        query = model(rows.inputs).embedding.numpy()
+        copies = model(rows.inputs).copy_score.numpy()
+        real = rows.position >= 0
+        order = np.argsort(rows.position[real])
+        totals = np.exp(copies).sum(-1)
+        answers[length] = query[real][order], totals[real][order]
+    assert len(packed(dataset, 48).item) < len(packed(dataset, 16).item)
+    np.testing.assert_allclose(answers[16][0], answers[48][0], atol=1e-5)
+    np.testing.assert_allclose(answers[16][1], answers[48][1], atol=1e-5)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_no_position_sees_what_comes_after_it(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small(f"model.fusion={fusion}"))
+    rows = packed(dataset, 16)
+    inputs = {name: array.copy() for name, array in rows.inputs.items()}
+    for name in ("item", "event_type", "context.device", "context.dwell"):
+        inputs[name][:, 9:] = 2
+    before, after = model(rows.inputs).embedding.numpy(), model(inputs).embedding.numpy()
+    early = rows.position >= 0
+    early[:, 9:] = False
+    np.testing.assert_array_equal(before[early], after[early])
+    assert not np.allclose(before[:, 9:], after[:, 9:])
+
+
+def test_query_knows_when_it_is_asked_but_not_what_comes(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small())
+    rows = packed(dataset, 16)
+    later = dict(rows.inputs) | {"request_time": rows.inputs["request_time"] + 86_400 * 3}
+    assert not np.allclose(model(rows.inputs).embedding, model(later).embedding)
+
+
+def test_order_inside_unordered_sessions_is_no_input(rich_dataset: Callable[..., Dataset]) -> None:
+    """Swapping the events of an earlier session changes no later request (of one causal block)."""
+    dataset = rich_dataset(ordered_sessions=False)
+    model = model_of(dataset, small("model.blocks=1"))
+    rows = packed(dataset, 16)
+    inputs = {name: array[:1].copy() for name, array in rows.inputs.items()}
+    # One sequence of three sessions, each with one time: baskets.
+    inputs["segment"][:] = 1
+    inputs["session"][0] = [-1, *[0] * 4, *[1] * 5, *[2] * 6]
+    inputs["time"][0] = inputs["session"][0].clip(0) * 90_000
+    inputs["request_session"][0] = np.append(inputs["session"][0, 1:], 3)
+    inputs["request_time"][0] = np.append(inputs["time"][0, 1:], 270_000)
+    swapped = {name: array.copy() for name, array in inputs.items()}
+    for name in ("item", "event_type", "context.device", "context.dwell"):
+        swapped[name][0, 5:9] = inputs[name][0, 5:9][::-1]
+    np.testing.assert_allclose(model(inputs).embedding[0, 15], model(swapped).embedding[0, 15], atol=1e-5)
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
+    from tfrec.training import _dataset_of, compile_model
+
+    dataset = rich_dataset()
+    settings = small(f"model.fusion={fusion}", "training.epochs=6", "training.learning_rate=0.02")
+    model = model_of(dataset, settings)
+    epochs = Epochs(dataset, settings)
+    compile_model(model, settings, epochs.steps)
+    before = [w.numpy() for w in model.trainable_weights]
+    history = model.fit(_dataset_of(epochs, 0, 6), epochs=6, steps_per_epoch=epochs.steps, verbose=0).history[
+        "loss"
+    ]
+    assert history[-1] < history[0]
+    unmoved = [
+        w.path
+        for w, old in zip(model.trainable_weights, before, strict=True)
+        if np.array_equal(w.numpy(), old)
+    ]
+    assert unmoved == []
+
+
+def test_saved_and_loaded_in_another_process_answers_bit_for_bit(
+    rich_dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small())
+    rows = packed(dataset, 16)
+    model.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "inputs.npz", **rows.inputs)
+    np.save(tmp_path / "query.npy", model(rows.inputs).embedding)
+    code = (
+        "import sys, tfrec.model, keras, numpy as np; p = sys.argv[1]; "
+        "m = keras.saving.load_model(p + '/model.keras', compile=False); "
+        "q = m(dict(np.load(p + '/inputs.npz'))).embedding.numpy(); "
+        "assert np.array_equal(q, np.load(p + '/query.npy')); print('equal')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.strip() == "equal", done.stderr[-2000:]
