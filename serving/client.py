@@ -1,0 +1,220 @@
+"""The gRPC client that people use: plain Python values in, recommendations out, and no TensorFlow.
+
+    with Recommender("localhost:8500", model="shop") as recommender:
+        for found in recommender.recommend([{"item": 12, "time": "2024-05-01T10:00Z"}], k=10):
+            print(found.item, found.score)
+
+It speaks to the embedded server (`tfrec serve`) and to TensorFlow Serving alike, and learns from either
+what the model takes: integer or string ids, session ids, context columns.
+"""
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serving.encoding import id_inputs, sequence_inputs
+from serving.model_stub import ModelStub
+from serving.queries import Event, EventLike, Query
+from serving.signatures import Signature
+from serving.status import ServingError
+from serving.tensors import Array
+from tfrec.errors import DataError
+
+__all__ = ["Encoding", "Event", "Query", "Recommendation", "Recommender", "ServingError"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """An item of an answer, with its score or probability."""
+
+    item: int | str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoding:
+    """A user's query, for a search of one's own.
+
+    Attributes:
+        query_embedding: [D+1] float32; its product with an item's embedding and bias is the item's score.
+        own_item: the sequence's own items.
+        own_score: [own items] float32, their scores, which replace the product's.
+    """
+
+    query_embedding: NDArray[np.float32]
+    own_item: list[int | str]
+    own_score: NDArray[np.float32]
+
+
+class Recommender:
+    """Asks one model on one server. Safe to share between threads.
+
+    Args:
+        target: `host:port`.
+        model: the model's name; the embedded server, which has one model, needs none.
+        version: a version of it; the newest by default.
+        timeout_s: deadline of a call with all its retries, in seconds.
+        retries: how often a call that finds no server is tried again, at most 4.
+        tls: False: plain text; True: TLS; a path: TLS that trusts the authorities in this PEM file.
+        max_message_mb: the largest request and answer, in MiB.
+        clock: False for a model of a log without clock times; events may then come without a time.
+
+    Raises:
+        SettingsError: a setting is out of range.
+        DataError: the PEM file cannot be read.
+
+    Every call raises DataError for a value that the model cannot take, before the call is sent, and
+    ServingError with the status code for all that goes wrong after.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        model: str = "",
+        version: int | None = None,
+        timeout_s: float = 5.0,
+        retries: int = 3,
+        tls: bool | str | Path = False,
+        max_message_mb: int = 64,
+        clock: bool = True,
+    ) -> None:
+        self._clock = clock
+        self._model = ModelStub(
+            target,
+            model=model,
+            version=version,
+            timeout_s=timeout_s,
+            retries=retries,
+            tls=tls,
+            max_message_mb=max_message_mb,
+        )
+
+    def recommend(
+        self,
+        events: Sequence[EventLike],
+        k: int = 10,
+        *,
+        exclude: Iterable[int | str] = (),
+        request_time: Any = None,
+        session: int | str | None = None,
+    ) -> list[Recommendation]:
+        """The k best items for a user, best first; fewer where the catalogue has no more.
+
+        Args:
+            events: the user's, oldest first; each an `Event`, a mapping with its names, or an item's id.
+            k: how many, at most what the servable was exported with.
+            exclude: ids to leave out.
+            request_time: when the answer is wanted; now by default.
+            session: id of the session the request belongs to, where the servable takes session ids.
+        """
+        return self._recommend([Query(events, exclude, request_time, session)], [""], k)[0]
+
+    def recommend_many(
+        self, queries: Iterable[Query | Sequence[EventLike]], k: int = 10
+    ) -> list[list[Recommendation]]:
+        """The same for several users in one call; a query is a `Query`, or the events alone."""
+        named = [(value, f"queries[{place}]") for place, value in enumerate(queries)]
+        if not named:
+            return []
+        return self._recommend([Query.of(*pair) for pair in named], [path for _, path in named], k)
+
+    def rank(
+        self,
+        events: Sequence[EventLike],
+        candidates: Iterable[int | str],
+        *,
+        task: str = "next_item",
+        request_time: Any = None,
+        session: int | str | None = None,
+    ) -> list[Recommendation]:
+        """The candidates in order of their probability, which stands as the score, highest first.
+
+        Args:
+            events, request_time, session: as in `recommend`.
+            candidates: ids to rank.
+            task: whose probability.
+        """
+        signature = self._model.signature("rank")
+        if task not in signature.outputs:
+            raise DataError(f"task: expected one of {', '.join(signature.outputs)}, found {task!r}")
+        candidates = list(candidates)
+        if not candidates:
+            return []
+        inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
+        inputs |= id_inputs("candidate_item_id", [candidates], ["candidates"], signature)
+        chances = self._model.predict(signature, inputs)[task][0]
+        order = np.argsort(-chances, kind="stable")
+        return [Recommendation(candidates[place], float(chances[place])) for place in order]
+
+    def encode(
+        self, events: Sequence[EventLike], *, request_time: Any = None, session: int | str | None = None
+    ) -> Encoding:
+        """The user's query embedding; arguments as in `recommend`."""
+        signature = self._model.signature("encode")
+        inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
+        outputs = self._model.predict(signature, inputs)
+        length = int(inputs["length"][0])
+        own = [_plain(item) for item in outputs["own_item_id"][0, :length].tolist()]
+        return Encoding(outputs["query_embedding"][0], own, outputs["own_score"][0, :length])
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._model.close()
+
+    def __enter__(self) -> "Recommender":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _recommend(
+        self, queries: Sequence[Query], paths: Sequence[str], k: int
+    ) -> list[list[Recommendation]]:
+        signature = self._model.signature("recommend")
+        _check_k(k, signature.outputs["item_id"].shape[1])
+        inputs = self._sequences(queries, paths, signature)
+        excluded = [f"{path}.exclude" if path else "exclude" for path in paths]
+        inputs |= id_inputs("exclude_item_id", [query.exclude for query in queries], excluded, signature)
+        outputs = self._model.predict(signature, inputs)
+        _check_k(k, outputs["item_id"].shape[1])
+        return [
+            _best(items, scores, k)
+            for items, scores in zip(outputs["item_id"].tolist(), outputs["score"].tolist(), strict=True)
+        ]
+
+    def _sequences(
+        self, queries: Sequence[Query], paths: Sequence[str], signature: Signature
+    ) -> dict[str, Array]:
+        return sequence_inputs(queries, paths, signature, clock=self._clock, now=int(time.time()))
+
+
+def _check_k(k: int, most: int | None) -> None:
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise DataError(f"k: expected a whole number of at least 1, found {k!r}")
+    if most is not None and k > most:
+        raise DataError(
+            f"k: the servable answers with at most {most} items, found {k}; export it with a larger k"
+        )
+
+
+def _best(items: Sequence[Any], scores: Sequence[float], k: int) -> list[Recommendation]:
+    """The first k places that hold an item."""
+    return [
+        Recommendation(_plain(item), score)
+        for item, score in zip(items[:k], scores[:k], strict=True)
+        if score != -math.inf
+    ]
+
+
+def _plain(item: Any) -> int | str:
+    return item.decode() if isinstance(item, bytes) else item
