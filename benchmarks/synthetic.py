@@ -14,7 +14,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from tfrec.folders import whole_folder
 from tfrec.schema import IdType
-from tfrec.servable import DEFAULT_SIGNATURE, INFO_FILE, SIGNATURES, WARMUP_FILE, ServableInfo
+from tfrec.servable import DEFAULT_SIGNATURE, INFO_FILE, SIGNATURES, WARMUP_FILE, ServableInfo, no_item
 
 VERSION_SCORE = 1000.0
 """Scores of version v lie around v * VERSION_SCORE, so that an answer shows which version gave it."""
@@ -77,7 +77,7 @@ class CatalogueModule(tf.Module):
         best, places = tf.math.top_k(scores, k=min(self.k, len(self.ids)))
         best = tf.pad(best, [[0, 0], [0, self.k - best.shape[1]]], constant_values=float("-inf"))
         places = tf.pad(places, [[0, 0], [0, self.k - places.shape[1]]])
-        padding = tf.zeros([], self.ids.dtype) if self.id_type == "int64" else tf.constant("")
+        padding = tf.constant(no_item(self.id_type), self.ids.dtype)
         return {
             "item_id": tf.where(best > float("-inf"), tf.gather(self.ids, places), padding),
             "score": best,
