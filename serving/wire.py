@@ -90,7 +90,10 @@ _SERVING = {
         "metadata": (2, "map<string, google.protobuf.Any>"),
     },
 }
-_ONEOFS = {"ModelSpec": {"version_choice": ("version", "version_label")}}
+_ONEOFS = {
+    "ModelSpec": {"version_choice": ("version", "version_label")},
+    "TensorInfo": {"encoding": ("name",)},
+}
 
 
 def _file(

@@ -90,13 +90,16 @@ def test_a_tensor_has_the_bytes_of_the_official_message(array: np.ndarray) -> No
     assert raw(wire.TensorProto.FromString(raw(official))) == raw(official)
 
 
-@given(NUMBERS)
-def test_a_numeric_tensor_has_the_bytes_that_tensorflow_writes(array: np.ndarray) -> None:
-    # TensorFlow keeps single values in the typed field, as `test_tensorflow_s_short_forms_are_read` shows.
-    expected = tf.make_tensor_proto(array)
-    if array.size > 1:
-        assert raw(filled(wire.TensorProto, array)) == raw(expected)
-    np.testing.assert_array_equal(tf.make_ndarray(filled(tensor_pb2.TensorProto, array)), array)
+@given(ARRAYS)
+def test_tensorflow_reads_what_is_filled(array: np.ndarray) -> None:
+    official = tensor_pb2.TensorProto.FromString(raw(filled(wire.TensorProto, array)))
+    np.testing.assert_array_equal(tf.make_ndarray(official), array)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.int64])
+def test_a_numeric_tensor_has_the_bytes_that_tensorflow_writes(dtype: Any) -> None:
+    array = np.arange(6, dtype=dtype).reshape(2, 3)
+    assert raw(filled(wire.TensorProto, array)) == raw(tf.make_tensor_proto(array))
 
 
 @given(ARRAYS)
