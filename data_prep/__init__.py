@@ -1,0 +1,6 @@
+"""Logs -> datasets, with pandas and Arrow; no TensorFlow here."""
+
+from data_prep.options import PrepareOptions
+from data_prep.prepare import prepare
+
+__all__ = ["PrepareOptions", "prepare"]

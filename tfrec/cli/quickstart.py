@@ -40,12 +40,8 @@ def quickstart(
     steps.show_evaluation(model / "evaluation", console)
     for number, kind in enumerate(SERVABLES, start=4):
         out = servables / kind
-        _step(
-            number,
-            f"Export the {kind} servable",
-            out / "1",
-            lambda out=out, kind=kind: steps.export(model, out, kind),
-        )
+        work = functools.partial(steps.export, model, out, kind)
+        _step(number, f"Export the {kind} servable", out / "1", work)
     console.rule("6. Serve, and ask over gRPC", align="left")
     for kind in SERVABLES:
         steps.serve_and_ask(servables / kind, dataset, console, show=kind == SERVABLES[0])

@@ -36,12 +36,14 @@ class Household:
         events: its newest events, oldest first.
         last_basket: raw ids of the products in its last basket.
         request_time: of the next visit, unix seconds.
+        next_session: its number.
     """
 
     user_id: int
     events: list[dict[str, Any]]
     last_basket: list[int]
     request_time: int
+    next_session: int
 
 
 def prepare(out: Path) -> None:
@@ -81,10 +83,13 @@ def serve_and_ask(servable: Path, dataset_folder: Path, console: Console, *, sho
     ):
         for household in households:
             found = recommender.recommend(
-                household.events, k=10, request_time=household.request_time, session="next visit"
+                household.events,
+                k=10,
+                request_time=household.request_time,
+                session=household.next_session,
             )
             if show:
-                _show(household, [r.item for r in found], names, dataset, console)
+                _show(household, [int(r.item) for r in found], names, dataset, console)
     console.print(f"[bold]{servable}[/] answered {len(households)} households over gRPC, port {server.port}")
 
 
@@ -115,7 +120,7 @@ def choose_households(dataset: Dataset, count: int = HOUSEHOLDS) -> list[Househo
 def _household(dataset: Dataset, user: int, known: np.ndarray, last: np.ndarray) -> Household:
     sequences = dataset.sequences
     events = [
-        {"item": int(item), "time": int(time), "session": str(session), "event_type": kind}
+        {"item": int(item), "time": int(time), "session": int(session), "event_type": kind}
         for item, time, session, kind in zip(
             dataset.items.raw(sequences.item[known]),
             sequences.time[known],
@@ -129,12 +134,17 @@ def _household(dataset: Dataset, user: int, known: np.ndarray, last: np.ndarray)
         events=events,
         last_basket=[int(i) for i in dataset.items.raw(sequences.item[last])],
         request_time=int(sequences.time[known[-1]]) + DAYS_LATER * 86400,
+        next_session=int(sequences.session[known[-1]]) + 1,
     )
 
 
 def _keep_example(household: Household, path: Path) -> None:
     """Writes a household as the file that `tfrec recommend --user-events` reads."""
-    content = {"events": household.events, "request_time": household.request_time, "session": "next visit"}
+    content = {
+        "events": household.events,
+        "request_time": household.request_time,
+        "session": household.next_session,
+    }
     path.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from tfrec.layers.attention import Attention
 
 
 class _Fusion(keras.layers.Layer):
-    """Base: E_X, E_Y [B, P, D], the encoded events [B, P, D], the history among them [B, P, P] -> [B, P, D]."""
+    """Base: E_X, E_Y, the encoded events [B, P, D], the history among them [B, P, P] -> [B, P, D]."""
 
     def __init__(self, dimensions: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

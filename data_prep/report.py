@@ -1,0 +1,39 @@
+"""What preparation did, step by step, for a person to read."""
+
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.table import Table
+
+from tfrec.schema import DatasetSchema
+
+
+@dataclass
+class Report:
+    """Steps in order: what was done, how many events it took away, how many are left."""
+
+    steps: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def add(self, step: str, taken: int, left: int) -> None:
+        """Notes a step."""
+        self.steps.append((step, taken, left))
+
+    def show(self, schema: DatasetSchema, console: Console) -> None:
+        """Prints the steps and what the dataset holds."""
+        table = Table(title=f"Cleaning of {schema.source}", title_justify="left")
+        table.add_column("step")
+        table.add_column("taken away", justify="right")
+        table.add_column("events left", justify="right")
+        for step, taken, left in self.steps:
+            table.add_row(step, f"{taken:,}" if taken else "-", f"{left:,}")
+        console.print(table)
+        c = schema.counts
+        console.print(
+            f"{c.users:,} users, {c.items:,} items, {c.sessions:,} sessions; split {schema.split}: "
+            f"{c.train_events:,} train, {c.val_events:,} val, {c.test_events:,} test events"
+        )
+        console.print(
+            f"sessions by {'id' if schema.session_from == 'id' else f'gaps of {schema.session_gap_s} s'}, "
+            f"{'ordered' if schema.ordered_sessions else 'no order inside'}; "
+            f"{'clock times' if schema.has_clock else 'positions for times'}; items repeat {schema.repeats}"
+        )

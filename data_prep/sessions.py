@@ -1,0 +1,65 @@
+"""Events in order, and cut into sessions."""
+
+import numpy as np
+import pandas as pd
+
+from data_prep.log import Log
+from data_prep.options import PrepareOptions
+
+
+def sort_events(log: Log, options: PrepareOptions) -> Log:
+    """Returns the events sorted by user and time; ties keep the order of the files.
+
+    With session ids of the log's own, a session's events stay together: sessions are sorted by
+    their first event. Inside unordered sessions the order is drawn by lot, so that an order which
+    the file happens to have (Complete Journey lists a basket by product id) reaches nobody.
+    """
+    user = _rank(log)
+    if log.session is None:
+        return log.take(np.lexsort((log.time, user)))
+    start = pd.Series(log.time).groupby([user, log.session.codes]).transform("min").to_numpy()
+    inside = log.time
+    if not options.ordered_sessions:
+        inside = np.random.default_rng(options.seed).permutation(len(log))
+    return log.take(np.lexsort((inside, log.session.codes, start, user)))
+
+
+def shuffle_inside(log: Log, session: np.ndarray, seed: int) -> Log:
+    """Returns the events with the order inside each session drawn by lot."""
+    lot = np.random.default_rng(seed).permutation(len(log))
+    return log.take(np.lexsort((lot, session)))
+
+
+def number_sessions(log: Log, gap_s: int) -> np.ndarray:
+    """Returns the session of each sorted event, numbered over all users, in order: [E] int64.
+
+    A session ends with its user, where the log's own session id changes, or, without one, where
+    the time to the next event is longer than `gap_s`.
+    """
+    if not len(log):
+        return np.zeros(0, np.int64)
+    new = log.user.codes[1:] != log.user.codes[:-1]
+    if log.session is not None:
+        new |= log.session.codes[1:] != log.session.codes[:-1]
+    else:
+        new |= np.diff(log.time) > gap_s
+    return np.append(0, np.cumsum(new)).astype(np.int64)
+
+
+def not_repeated(log: Log, session: np.ndarray) -> np.ndarray:
+    """[E] bool: events whose item is not that of the event just before, in the same session."""
+    same = (log.item.codes[1:] == log.item.codes[:-1]) & (session[1:] == session[:-1])
+    return np.append(True, ~same)[: len(log)]
+
+
+def first_in_session(log: Log, session: np.ndarray) -> np.ndarray:
+    """[E] bool: each item's first event in a session."""
+    pairs = session * (len(log.item.values) + 1) + log.item.codes
+    return ~pd.Series(pairs).duplicated().to_numpy()
+
+
+def _rank(log: Log) -> np.ndarray:
+    """[E] the place of each event's user in the sorted order of raw ids."""
+    place = np.empty(len(log.user.values), np.int64)
+    place[log.user.values.argsort()] = np.arange(len(place))
+    return place[log.user.codes]

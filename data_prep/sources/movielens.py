@@ -1,0 +1,116 @@
+"""MovieLens: ratings.dat (1M, 10M), ratings.csv (20M and later) or u.data (100K), and the movies beside."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from data_prep.catalogue import ItemTable
+from data_prep.files import FileTable, read_file
+from data_prep.logs import columns_of, read_log
+from data_prep.options import PrepareOptions
+from data_prep.sources.base import Found, Source
+from tfrec.errors import DataError
+
+RATINGS = ("ratings.dat", "ratings.csv", "u.data")
+MOVIES = {"ratings.dat": "movies.dat", "ratings.csv": "movies.csv", "u.data": "u.item"}
+COLUMNS = ["userId", "movieId", "rating", "timestamp"]
+# u.item has a 0/1 column for each genre, in this order (its u.genre).
+GENRES = tuple(
+    [
+        "unknown",
+        "Action",
+        "Adventure",
+        "Animation",
+        "Children's",
+        "Comedy",
+        "Crime",
+        "Documentary",
+        "Drama",
+        "Fantasy",
+        "Film-Noir",
+        "Horror",
+        "Musical",
+        "Mystery",
+        "Romance",
+        "Sci-Fi",
+        "Thriller",
+        "War",
+        "Western",
+    ]
+)
+
+
+def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
+    """Reads the ratings, and the movies file of the same edition where it lies beside them."""
+    path = _ratings(paths)
+    reading = read_log([_read_ratings(path, options)], options)
+    movies = path.with_name(MOVIES[path.name])
+    items = None
+    if movies.exists():
+        items = ItemTable(_read_movies(movies), {"genres": "multi"}, ("title",))
+    return Found.of(reading, items)
+
+
+def _ratings(paths: Sequence[Path]) -> Path:
+    """The ratings file among the paths, or in the one folder named."""
+    candidates = [Path(p) / name if Path(p).is_dir() else Path(p) for p in paths for name in RATINGS]
+    found = [path for path in dict.fromkeys(candidates) if path.name in RATINGS and path.is_file()]
+    if len(found) != 1:
+        named = ", ".join(map(str, paths)) or "nothing"
+        raise DataError(
+            f"the source `movielens` reads one of {', '.join(RATINGS)}; {named} gives {len(found)}"
+        )
+    return found[0]
+
+
+def _read_ratings(path: Path, options: PrepareOptions) -> FileTable:
+    if path.suffix == ".csv":
+        return read_file(path, columns_of(options))
+    return FileTable(path, _without_header(path, COLUMNS).select(columns_of(options)))
+
+
+def _without_header(path: Path, names: Sequence[str]) -> pa.Table:
+    """A file of '::' or tabs, as strings."""
+    content = path.read_bytes().decode("latin-1").replace("::", "\t").encode()
+    try:
+        return pa_csv.read_csv(
+            io.BytesIO(content),
+            read_options=pa_csv.ReadOptions(column_names=list(names)),
+            parse_options=pa_csv.ParseOptions(delimiter="\t", quote_char=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+
+
+def _read_movies(path: Path) -> pd.DataFrame:
+    if path.suffix == ".csv":
+        frame = read_file(path, ["movieId", "title", "genres"]).table.to_pandas()
+        return frame.rename(columns={"movieId": "item_id"})
+    if path.name == "movies.dat":
+        return _without_header(path, ["item_id", "title", "genres"]).to_pandas()
+    frame = pd.read_csv(path, sep="|", header=None, encoding="latin-1")
+    flags = frame.iloc[:, 5:].to_numpy(bool)
+    genres = ["|".join(g for g, has in zip(GENRES, row, strict=False) if has) for row in flags]
+    return pd.DataFrame({"item_id": frame[0], "title": frame[1], "genres": genres})
+
+
+SOURCE = Source(
+    "MovieLens ratings: ratings.dat, ratings.csv or u.data",
+    read,
+    PrepareOptions(
+        user="userId",
+        item="movieId",
+        time="timestamp",
+        context={"rating": "numeric"},
+        time_unit="s",
+        max_events_a_day="none",
+        split="leave_one_out",
+    ),
+)

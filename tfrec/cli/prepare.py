@@ -1,0 +1,115 @@
+"""`tfrec prepare`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from tfrec.cli.app import needs_extra
+from tfrec.errors import SettingsError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(prepare)
+
+
+def prepare(
+    paths: Annotated[list[Path] | None, typer.Argument(help="files or folders of the log")] = None,
+    out: Annotated[Path, typer.Option(help="the dataset folder to write")] = Path("dataset"),
+    source: Annotated[
+        str, typer.Option(help="log, completejourney, movielens, ebnerd, retailrocket or judge")
+    ] = "log",
+    user: Annotated[str | None, typer.Option(help="column of user ids")] = None,
+    item: Annotated[str | None, typer.Option(help="column of item ids")] = None,
+    time: Annotated[str | None, typer.Option(help="column of times")] = None,
+    event: Annotated[str | None, typer.Option(help="column of event types")] = None,
+    session: Annotated[str | None, typer.Option(help="column of session ids; else a gap ends one")] = None,
+    context: Annotated[
+        list[str] | None, typer.Option(help="a further column, as NAME or NAME:numeric or NAME:categorical")
+    ] = None,
+    time_unit: Annotated[str | None, typer.Option(help="auto, iso, s, ms or us")] = None,
+    items: Annotated[Path | None, typer.Option(help="a file of item features")] = None,
+    items_id: Annotated[str | None, typer.Option(help="its column of item ids")] = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(help="a feature's kind: NAME:numeric, :categorical, :multi or :none")
+    ] = None,
+    session_gap: Annotated[int | None, typer.Option(help="seconds; a longer gap ends a session")] = None,
+    unordered_sessions: Annotated[
+        bool, typer.Option("--unordered-sessions", help="the order inside a session means nothing")
+    ] = False,
+    clock: Annotated[bool | None, typer.Option("--clock/--no-clock", help="times are clock times")] = None,
+    keep_duplicates: Annotated[bool, typer.Option(help="keep rows that are equal")] = False,
+    drop_repeats: Annotated[bool, typer.Option(help="drop immediate repeats of an item")] = False,
+    once_per_session: Annotated[bool, typer.Option(help="an item counts once in a session")] = False,
+    max_events_a_day: Annotated[
+        str | None, typer.Option(help="users with a busier day are dropped: a number, auto or none")
+    ] = None,
+    min_item_events: Annotated[int | None, typer.Option(help="drop rarer items")] = None,
+    min_user_events: Annotated[int | None, typer.Option(help="drop rarer users")] = None,
+    max_rejected_share: Annotated[
+        float | None, typer.Option(help="of unreadable rows; beyond it: stop")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="last_session, leave_one_out, global_time or none")
+    ] = None,
+    split_days: Annotated[int | None, typer.Option(help="of global_time")] = None,
+    repeats: Annotated[str | None, typer.Option(help="anywhere, across_sessions or never")] = None,
+    shards: Annotated[int | None, typer.Option(help="files of sequences")] = None,
+    overwrite: Annotated[bool, typer.Option(help="replace the dataset folder")] = False,
+) -> None:
+    """Prepare a log: read, clean, cut into sessions, split, write a dataset."""
+    with needs_extra("prepare", "prepare"):
+        from pydantic import ValidationError
+
+        import data_prep
+        from data_prep.sources import SOURCES
+    if source not in SOURCES:
+        raise SettingsError(f"--source {source!r}: known are {', '.join(SOURCES)}")
+    given: dict[str, Any] = {
+        "user": user,
+        "item": item,
+        "time": time,
+        "event": event,
+        "session": session,
+        "context": _pairs("--context", context),
+        "time_unit": time_unit,
+        "items_file": items,
+        "items_id": items_id,
+        "features": _pairs("--feature", feature),
+        "session_gap_s": session_gap,
+        "ordered_sessions": False if unordered_sessions else None,
+        "has_clock": clock,
+        "drop_duplicates": False if keep_duplicates else None,
+        "drop_repeats": drop_repeats or None,
+        "once_per_session": once_per_session or None,
+        "max_events_a_day": max_events_a_day,
+        "min_item_events": min_item_events,
+        "min_user_events": min_user_events,
+        "max_rejected_share": max_rejected_share,
+        "split": split,
+        "split_days": split_days,
+        "repeats": repeats,
+        "shards": shards,
+    }
+    defaults = SOURCES[source].defaults.model_dump()
+    chosen = defaults | {name: value for name, value in given.items() if value is not None}
+    try:
+        options = data_prep.PrepareOptions.model_validate(chosen)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "--" + str(first["loc"][0]).replace("_", "-")
+        raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
+    data_prep.prepare(source, paths or [], out, options, overwrite=overwrite)
+    Console().print(f"[bold]{out}[/]\nNext: tfrec train {out} --out model")
+
+
+def _pairs(option: str, values: list[str] | None) -> dict[str, str] | None:
+    """`NAME:kind` as a mapping; `auto` where no kind is given."""
+    if not values:
+        return None
+    split = [value.rpartition(":") if ":" in value else (value, ":", "auto") for value in values]
+    if any(not name for name, _, _ in split):
+        raise SettingsError(f"{option} {values!r}: expected NAME or NAME:kind")
+    return {name: kind for name, _, kind in split}
