@@ -54,7 +54,7 @@ def read_log(files: Sequence[FileTable], options: PrepareOptions) -> Reading:
     user, item = encode(table[options.user]), encode(table[options.item])
     times = read_times(table[options.time], options.time_unit, options.time)
     reasons = _reasons(user, item, times.readable, table[options.time], options)
-    bad = reasons.codes > 0
+    bad = reasons != ""
     rejected = _rejected(files, table, bad, reasons)
     share = len(rejected) / rows
     if share > options.max_rejected_share or bad.all():
@@ -90,8 +90,8 @@ def _event_types(table: pa.Table, options: PrepareOptions) -> Column:
 
 def _reasons(
     user: Column, item: Column, readable: np.ndarray, time: pa.ChunkedArray, options: PrepareOptions
-) -> pd.Categorical:
-    """Why each row cannot be used; the first category, "", where it can."""
+) -> np.ndarray:
+    """[rows] why each row cannot be used; "" where it can."""
     missing_time = time.is_null().to_numpy()
     conditions = {
         f"{options.user} is missing": user.codes < 0,
@@ -101,12 +101,12 @@ def _reasons(
         f"{options.user} is too long": too_long(user),
         f"{options.item} is too long": too_long(item),
     }
-    codes = np.select(list(conditions.values()), range(1, len(conditions) + 1), 0).astype(np.int64)
-    return pd.Categorical.from_codes(codes, ["", *conditions])
+    codes = np.select(list(conditions.values()), range(1, len(conditions) + 1), 0)
+    return np.array(["", *conditions], dtype=object)[codes]
 
 
 def _rejected(
-    files: Sequence[FileTable], table: pa.Table, bad: np.ndarray, reasons: pd.Categorical
+    files: Sequence[FileTable], table: pa.Table, bad: np.ndarray, reasons: np.ndarray
 ) -> pd.DataFrame:
     """The rows set aside, and the lines that are no rows."""
     at = np.flatnonzero(bad)
@@ -119,7 +119,7 @@ def _rejected(
         {
             "file": names[of_file],
             "row_number": (at - begins[of_file] + first[of_file]).astype(np.int64),
-            "reason": np.asarray(reasons[at], dtype=object),
+            "reason": reasons[at],
             **{name: fields[name].astype("string") for name in fields.columns},
         }
     )

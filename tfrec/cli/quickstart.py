@@ -1,10 +1,11 @@
 """`tfrec quickstart`: from a log to recommendations over gRPC, on real data."""
 
+import functools
 import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.console import Console
 from tfrec.cli.app import needs_extra
 
 SETTINGS = Path(__file__).with_name("quickstart.yaml")
-SERVABLES = ("exact", "scann")
+SERVABLES: tuple[Literal["exact", "scann"], ...] = ("exact", "scann")
 
 console = Console()
 
