@@ -7,7 +7,7 @@ batch, so batches grow with the load; an idle worker waits for company at most `
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,9 @@ from serving.status import Code, ServingError
 from serving.tensors import Array
 
 Answer = dict[str, Array]
+
+_LONGEST_COMPLAINT = 500
+_PLACES = ("Graph execution error", "Detected at node", "<stack traces unavailable>", 'File "', "[[{{node")
 
 
 @dataclass
@@ -84,11 +87,12 @@ class Batcher:
             ServingError: RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED; INVALID_ARGUMENT where the graph refuses
                 the request.
         """
-        if self._waiting + rows > self.settings.max_enqueued:
+        # Where nobody waits, a request of any size may come in: it would never find more room.
+        if self._waiting and self._waiting + rows > self.settings.max_enqueued:
             raise ServingError(
                 Code.RESOURCE_EXHAUSTED,
                 f"overloaded: {self._waiting} users wait, of at most {self.settings.max_enqueued}, and the "
-                f"request holds {rows}. Try again later, with fewer users a request, or on another replica.",
+                f"request holds {rows}. Try again later, or on another replica.",
             )
         inputs = padding.clip_sequences(inputs, signature, servable.info.max_length)
         size = self.settings.max_batch_size
@@ -220,5 +224,13 @@ def _refusal(error: Any) -> Exception:
     if not isinstance(error, tf.errors.InvalidArgumentError):
         failure: Exception = error
         return failure
-    lines = str(error.message).strip().splitlines()
-    return ServingError(Code.INVALID_ARGUMENT, lines[0] if lines else "the graph refuses the request")
+    text = next(_complaints(str(error.message)), "the graph refuses the request")
+    return ServingError(Code.INVALID_ARGUMENT, text[:_LONGEST_COMPLAINT])
+
+
+def _complaints(message: str) -> Iterator[str]:
+    """The lines of an op's error that speak of the request, not of where in the graph the op stands."""
+    for line in message.splitlines():
+        text = line.strip()
+        if text and not text.startswith(_PLACES):
+            yield text

@@ -216,3 +216,24 @@ def connect() -> Iterator[Callable[..., Caller]]:
 def tiny(int_server: Server, connect: Callable[..., Caller]) -> Caller:
     """A Caller of the server of integer ids."""
     return connect(int_server.port)
+
+
+class Failing(Counting):
+    """Refuses events of the type `refuse`; `break` fails for a reason that is not the request's."""
+
+    def query(self, inputs: Tensors) -> tf.Tensor:
+        kinds = inputs["event_type"]
+        refuse = tf.debugging.assert_equal(tf.reduce_any(kinds == "refuse"), False, "no such event")
+        with tf.control_dependencies([refuse]):
+            missing = tf.cond(
+                tf.reduce_any(kinds == "break"),
+                lambda: tf.strings.length(tf.io.read_file("no/such/file")),
+                lambda: 0,
+            )
+        return super().query(inputs) + tf.cast(missing, tf.float32)
+
+
+@pytest.fixture(scope="session")
+def write_failing() -> Callable[[Path], Path]:
+    """`write_failing(folder)`: version 1, which fails on two event types."""
+    return lambda folder: save_version(Failing(INT_IDS, 1), folder)
