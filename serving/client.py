@@ -9,6 +9,7 @@ what the model takes: integer or string ids, session ids, context columns.
 """
 
 import math
+import numbers
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,15 +20,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serving.channel import Tls, open_channel
 from serving.encoding import id_inputs, sequence_inputs
-from serving.model_stub import ModelStub
+from serving.model_stub import ModelStub, model_spec
 from serving.queries import Event, EventLike, Query
 from serving.signatures import Signature
 from serving.status import ServingError
 from serving.tensors import Array
 from tfrec.errors import DataError
+from tfrec.schema import IdType
+from tfrec.servable import no_item
 
-__all__ = ["Encoding", "Event", "Query", "Recommendation", "Recommender", "ServingError"]
+__all__ = ["Encoding", "Event", "Query", "Recommendation", "Recommender", "ServingError", "Tls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,8 @@ class Encoding:
 
     Attributes:
         query_embedding: [D+1] float32; its product with an item's embedding and bias is the item's score.
-        own_item: the sequence's own items.
-        own_score: [own items] float32, their scores, which replace the product's.
+        own_item: the sequence's own items that the model knows, each once, in the sequence's order.
+        own_score: [own items] float32, their scores, which replace the product's; -inf: not to recommend.
     """
 
     query_embedding: NDArray[np.float32]
@@ -59,16 +63,18 @@ class Recommender:
     Args:
         target: `host:port`.
         model: the model's name; the embedded server, which has one model, needs none.
-        version: a version of it; the newest by default.
+        version: number of a version of it; the newest by default.
+        label: name of a version instead, as TensorFlow Serving's configuration gives them ("stable").
         timeout_s: deadline of a call with all its retries, in seconds.
         retries: how often a call that finds no server is tried again, at most 4.
-        tls: False: plain text; True: TLS; a path: TLS that trusts the authorities in this PEM file.
+        tls: False: plain text; True: TLS; a path: TLS that trusts the authorities in this PEM file; `Tls`:
+            the same in detail, and mutual TLS.
         max_message_mb: the largest request and answer, in MiB.
-        clock: False for a model of a log without clock times; events may then come without a time.
+        clock: False for a model of a log without clock times, whose times are positions, 0 the oldest.
 
     Raises:
         SettingsError: a setting is out of range.
-        DataError: the PEM file cannot be read.
+        DataError: a PEM file cannot be read.
 
     Every call raises DataError for a value that the model cannot take, before the call is sent, and
     ServingError with the status code for all that goes wrong after.
@@ -80,22 +86,22 @@ class Recommender:
         *,
         model: str = "",
         version: int | None = None,
+        label: str | None = None,
         timeout_s: float = 5.0,
         retries: int = 3,
-        tls: bool | str | Path = False,
+        tls: bool | str | Path | Tls = False,
         max_message_mb: int = 64,
         clock: bool = True,
     ) -> None:
         self._clock = clock
-        self._model = ModelStub(
-            target,
-            model=model,
-            version=version,
-            timeout_s=timeout_s,
-            retries=retries,
-            tls=tls,
-            max_message_mb=max_message_mb,
-        )
+        spec = model_spec(model, version, label)
+        channel = open_channel(target, retries=retries, tls=tls, max_message_mb=max_message_mb)
+        self._model = ModelStub(channel, target, spec, timeout_s)
+
+    @property
+    def item_id_type(self) -> IdType:
+        """Whether the model's items have integer or string ids; asks the server, the first time."""
+        return "string" if self._model.signature("recommend").inputs["item_id"].dtype == "string" else "int64"
 
     def recommend(
         self,
@@ -110,9 +116,11 @@ class Recommender:
 
         Args:
             events: the user's, oldest first; each an `Event`, a mapping with its names, or an item's id.
+                Either every event has a time or none has; without times all count as happening at
+                `request_time`, in the order given: as one visit that still goes on.
             k: how many, at most what the servable was exported with.
             exclude: ids to leave out.
-            request_time: when the answer is wanted; now by default.
+            request_time: when the answer is wanted, not before the last event; now by default.
             session: id of the session the request belongs to, where the servable takes session ids.
         """
         return self._recommend([Query(events, exclude, request_time, session)], [""], k)[0]
@@ -162,8 +170,13 @@ class Recommender:
         inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
         outputs = self._model.predict(signature, inputs)
         length = int(inputs["length"][0])
-        own = [_plain(item) for item in outputs["own_item_id"][0, :length].tolist()]
-        return Encoding(outputs["query_embedding"][0], own, outputs["own_score"][0, :length])
+        # An item's score stands at its first place; what the model does not know has the id of no item.
+        places: dict[int | str, int] = {}
+        for place, item in enumerate(outputs["own_item_id"][0, :length].tolist()):
+            places.setdefault(_plain(item), place)
+        places.pop(no_item(self.item_id_type), None)
+        scores = outputs["own_score"][0, list(places.values())]
+        return Encoding(outputs["query_embedding"][0], list(places), scores)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -180,6 +193,7 @@ class Recommender:
     def _recommend(
         self, queries: Sequence[Query], paths: Sequence[str], k: int
     ) -> list[list[Recommendation]]:
+        _check_k(k, None)
         signature = self._model.signature("recommend")
         _check_k(k, signature.outputs["item_id"].shape[1])
         inputs = self._sequences(queries, paths, signature)
@@ -199,7 +213,7 @@ class Recommender:
 
 
 def _check_k(k: int, most: int | None) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+    if isinstance(k, bool) or not isinstance(k, numbers.Integral) or k < 1:
         raise DataError(f"k: expected a whole number of at least 1, found {k!r}")
     if most is not None and k > most:
         raise DataError(

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from serving.queries import Event, Query, event_of, events_of, unknown_name
+from serving.queries import Event, Query, event_of, events_of, ids_of, unknown_name
 from serving.signatures import Signature
 from serving.tensors import Array, array_dtype
-from serving.values import to_category, to_id, to_number, to_seconds, wrong
+from serving.values import to_category, to_id, to_number, to_seconds
 from tfrec.errors import DataError
+from tfrec.servable import no_item
 
 CONTEXT = "context."
 
@@ -25,7 +26,7 @@ def sequence_inputs(
         queries: B of them.
         paths: what errors call each query; "" for an only one.
         signature: what the server takes.
-        clock: whether times are clock times; else they are positions, and may be left out.
+        clock: whether times are clock times; else they are positions, counted from 0.
         now: unix seconds, for queries without a request time.
 
     Raises:
@@ -44,11 +45,15 @@ def sequence_inputs(
             _check_taken(event, at, signature)
         for name, column in convert.items():
             wide[name].append([column(event, at) for event, at in events])
-        times = _times(events, clock=clock)
+        times = _times(events)
+        positions = len(events) if not times else times[-1] + 1
+        request_time = _request_time(query, times, start, now if clock else positions)
+        if not times:
+            times = [request_time] * len(events) if clock else list(range(len(events)))
         wide["time"].append(times)
         flat["length"].append(len(events))
-        flat["request_time"].append(_request_time(query, times, start, clock=clock, now=now))
-        session = _request_session(query, start, signature)
+        flat["request_time"].append(request_time)
+        session = _request_session(query, bool(events), start, signature)
         if session is not None:
             flat["request_session_id"].append(session)
     return {
@@ -66,13 +71,11 @@ def id_inputs(
         DataError: an id is of the wrong type.
     """
     dtype = signature.inputs[name].dtype
-    nothing: Any = b"" if dtype == "string" else np.iinfo(np.int64).min
     rows = []
     for values, path in zip(lists, paths, strict=True):
-        if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-            raise wrong(path, "a list of ids", values)
-        rows.append([to_id(value, dtype, f"{path}[{place}]") for place, value in enumerate(values)])
-    return {name: _padded(rows, dtype, [row[0] if row else nothing for row in rows], least=0)}
+        ids = enumerate(ids_of(values, path))
+        rows.append([to_id(value, dtype, f"{path}[{place}]") for place, value in ids])
+    return {name: _padded(rows, dtype, [row[0] if row else _no_id(dtype) for row in rows], least=0)}
 
 
 def _conversions(signature: Signature) -> dict[str, Convert]:
@@ -121,41 +124,55 @@ def _check_taken(event: Event, at: str, signature: Signature) -> None:
             raise unknown_name(f"{at}.context.{column}", str(column), known)
 
 
-def _times(events: Sequence[tuple[Event, str]], *, clock: bool) -> list[int]:
+def _times(events: Sequence[tuple[Event, str]]) -> list[int]:
+    """The times that the events have: all of them or none."""
+    with_time = [at for event, at in events if event.time is not None]
     times: list[int] = []
-    for place, (event, at) in enumerate(events):
+    for event, at in events if with_time else ():
         path = f"{at}.time"
-        if event.time is None and clock:
+        if event.time is None:
             raise DataError(
-                f"{path}: missing; expected a datetime, a time in ISO 8601 or unix seconds. For a model of "
-                "a log without clock times say clock=False"
+                f"{path}: missing, while {with_time[0]} has one; give every event a time (a datetime, a "
+                "time in ISO 8601 or unix seconds), or none"
             )
-        time = place if event.time is None else to_seconds(event.time, path)
+        time = to_seconds(event.time, path)
         if times and time < times[-1]:
             raise DataError(f"{path}: earlier than the event before; events come oldest first")
         times.append(time)
     return times
 
 
-def _request_time(query: Query, times: Sequence[int], start: str, *, clock: bool, now: int) -> int:
-    if query.request_time is not None:
-        return to_seconds(query.request_time, f"{start}request_time")
-    if clock:
-        return now
-    return times[-1] + 1 if times else 0
+def _request_time(query: Query, times: Sequence[int], start: str, otherwise: int) -> int:
+    """The query's own; else `otherwise`, or the last event's where the clocks of two machines differ."""
+    if query.request_time is None:
+        return max(otherwise, times[-1]) if times else otherwise
+    path = f"{start}request_time"
+    request_time = to_seconds(query.request_time, path)
+    if times and request_time < times[-1]:
+        raise DataError(f"{path}: earlier than the last event, {times[-1] - request_time} seconds before it")
+    return request_time
 
 
-def _request_session(query: Query, start: str, signature: Signature) -> int | bytes | None:
+def _request_session(query: Query, history: bool, start: str, signature: Signature) -> int | bytes | None:
     path = f"{start}session"
     if "request_session_id" not in signature.inputs:
         if query.session is not None:
             raise _no_sessions(path)
         return None
+    dtype = signature.inputs["request_session_id"].dtype
+    if query.session is None and not history:
+        # The first visit of somebody: there is no session to tell it from.
+        return _no_id(dtype)
     if query.session is None:
         raise DataError(
             f"{path}: missing; name the last event's session to go on with it, or a new id for a new visit"
         )
-    return to_id(query.session, signature.inputs["request_session_id"].dtype, path)
+    return to_id(query.session, dtype, path)
+
+
+def _no_id(dtype: str) -> int | bytes:
+    """What is no id of the log, as `tfrec.servable.no_item` has it."""
+    return b"" if dtype == "string" else int(no_item("int64"))
 
 
 def _no_sessions(path: str) -> DataError:

@@ -1,13 +1,12 @@
 """One model on one server, as arrays in and arrays out; failures as ServingError."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import grpc
 
 from serving import wire
-from serving.channel import open_channel
+from serving.failures import failure
 from serving.signatures import Signature
 from serving.status import Code, ServingError
 from serving.tensors import Array, fill, read
@@ -15,25 +14,51 @@ from tfrec.errors import DataError, SettingsError
 
 _METADATA = "signature_def"
 
+# Outputs of each signature that the client reads; a model without them is none of tfrec's.
+_OUTPUTS = {
+    "recommend": {"item_id", "score"},
+    "encode": {"query_embedding", "own_item_id", "own_score"},
+    "rank": {"next_item"},
+}
+_INPUTS = {"item_id", "event_type", "time", "length", "request_time"}
+
+
+def model_spec(name: str, version: int | None, label: str | None) -> Any:
+    """The ModelSpec that names a model, and a version of it by number or label.
+
+    Raises:
+        SettingsError: both are given, or the version is no version.
+    """
+    if version is not None and label is not None:
+        raise SettingsError(f"version and label: expected one of them, found {version} and {label!r}.")
+    spec = wire.ModelSpec(name=name)
+    if version is not None:
+        if isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**63:
+            raise SettingsError(f"version: expected a whole number from 0, found {version!r}.")
+        spec.version.value = version
+    elif label is not None:
+        spec.version_label = label
+    return spec
+
 
 class ModelStub:
-    """Calls the signatures of a model. Arguments and errors as of `serving.client.Recommender`."""
+    """Calls the signatures of a model.
 
-    def __init__(
-        self,
-        target: str,
-        *,
-        model: str,
-        version: int | None,
-        timeout_s: float,
-        retries: int,
-        tls: bool | str | Path,
-        max_message_mb: int,
-    ) -> None:
+    Args:
+        channel: of gRPC; closed by `close`.
+        target: where it leads, for errors.
+        spec: which model.
+        timeout_s: deadline of a call with all its retries, in seconds.
+
+    Raises:
+        SettingsError: the deadline is not positive.
+    """
+
+    def __init__(self, channel: Any, target: str, spec: Any, timeout_s: float) -> None:
         if not timeout_s > 0:
             raise SettingsError(f"timeout_s: expected more than 0, found {timeout_s}.")
-        self.target, self.model, self.version, self.timeout_s = target, model, version, timeout_s
-        self._channel = open_channel(target, retries=retries, tls=tls, max_message_mb=max_message_mb)
+        self.target, self.spec, self.timeout_s = target, spec, timeout_s
+        self._channel = channel
         self._predict = self._method("Predict", wire.PredictRequest, wire.PredictResponse)
         self._get_metadata = self._method(
             "GetModelMetadata", wire.GetModelMetadataRequest, wire.GetModelMetadataResponse
@@ -44,18 +69,23 @@ class ModelStub:
         """What a signature takes and gives, which the server is asked for once.
 
         Raises:
-            DataError: the model has no such signature.
+            DataError: the model has no such signature, or not as tfrec writes it.
             ServingError: the server does not answer, or not with OK.
         """
-        if self._signatures is None:
-            request = wire.GetModelMetadataRequest(metadata_field=[_METADATA])
-            self._fill_spec(request.model_spec)
+        signatures = self._signatures
+        if signatures is None:
+            request = wire.GetModelMetadataRequest(model_spec=self.spec, metadata_field=[_METADATA])
             packed = self._send(self._get_metadata, request).metadata[_METADATA].value
             definitions = wire.SignatureDefMap.FromString(packed).signature_def
-            self._signatures = {key: Signature.from_proto(key, definitions[key]) for key in definitions}
-        if name not in self._signatures:
-            raise DataError(f"{self.target}: the model has no signature {name!r}, so it is none of tfrec's")
-        return self._signatures[name]
+            signatures = {key: Signature.from_proto(key, definitions[key]) for key in definitions}
+            self._signatures = signatures
+        found = signatures.get(name)
+        if found is None or not (set(found.inputs) >= _INPUTS and _OUTPUTS[name] <= set(found.outputs)):
+            raise DataError(
+                f"{self.target}: the model {self.spec.name!r} has no signature {name!r} as tfrec exports it; "
+                f"found the signatures {sorted(signatures)}. Is it a servable of `tfrec export`?"
+            )
+        return found
 
     def predict(self, signature: Signature, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs of a signature.
@@ -63,8 +93,7 @@ class ModelStub:
         Raises:
             ServingError: the server does not answer, or not with OK.
         """
-        request = wire.PredictRequest()
-        self._fill_spec(request.model_spec)
+        request = wire.PredictRequest(model_spec=self.spec)
         request.model_spec.signature_name = signature.name
         for name, array in inputs.items():
             fill(request.inputs[name], array)
@@ -81,11 +110,6 @@ class ModelStub:
         """Closes the connection."""
         self._channel.close()
 
-    def _fill_spec(self, spec: Any) -> None:
-        spec.name = self.model
-        if self.version is not None:
-            spec.version.value = self.version
-
     def _method(self, name: str, request: Any, response: Any) -> Any:
         return self._channel.unary_unary(
             f"/{wire.SERVICE}/{name}",
@@ -97,15 +121,7 @@ class ModelStub:
         try:
             return method(request, timeout=self.timeout_s)
         except grpc.RpcError as error:
-            raise self._failure(error) from None
-
-    def _failure(self, error: Any) -> ServingError:
-        code, details = error.code(), error.details()
-        if code is Code.DEADLINE_EXCEEDED:
-            details = f"no answer within {self.timeout_s:g} s ({details})"
-        elif code is Code.UNAVAILABLE:
-            details = f"cannot be reached ({details}). Does a server run there?"
-        elif code is Code.INVALID_ARGUMENT and not self.model and "ModelSpec" in details:
-            # TensorFlow Serving may have many models, and wants a name.
-            details += ". Name the model: Recommender(target, model=...)"
-        return ServingError(code, f"{self.target}: {code.name}: {details}")
+            raise failure(error, self.target, self.spec.name, self.timeout_s) from None
+        except ValueError as error:
+            # How gRPC refuses calls on a channel that was closed.
+            raise ServingError(Code.CANCELLED, f"{self.target}: {error}") from None

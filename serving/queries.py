@@ -74,6 +74,17 @@ def events_of(value: Any, path: str) -> Sequence[EventLike]:
     return value if isinstance(value, Sequence) else list(value)
 
 
+def ids_of(value: Any, path: str) -> Iterable[int | str]:
+    """Checks that a value is a collection of ids, not one id.
+
+    Raises:
+        DataError: it is not.
+    """
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise wrong(path, "a list of ids", value)
+    return value
+
+
 def event_of(value: EventLike, path: str) -> Event:
     """An event from a mapping or an id.
 

@@ -30,10 +30,10 @@ def to_id(value: Any, dtype: str, path: str) -> int | bytes:
     """
     if dtype == "string":
         if not isinstance(value, str):
-            raise wrong(path, "str", value)
+            raise wrong(path, "a string", value)
         return _to_bytes(value, path)
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise wrong(path, "int", value)
+        raise wrong(path, "an integer", value)
     number = int(value)
     if not _INT64.min <= number <= _INT64.max:
         raise wrong(path, "an integer of 64 bits", value)
@@ -49,7 +49,7 @@ def to_category(value: Any, path: str) -> bytes:
     if isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return str(int(value)).encode()
     if not isinstance(value, str):
-        raise wrong(path, "str", value)
+        raise wrong(path, "a string", value)
     return _to_bytes(value, path)
 
 
@@ -77,10 +77,9 @@ def to_seconds(value: Any, path: str) -> int:
         except ValueError:
             raise wrong(path, "a time in ISO 8601", value) from None
     if isinstance(value, np.datetime64):
-        return int(value.astype("datetime64[s]").astype(np.int64))
-    if isinstance(value, dt.datetime):
-        value = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
-        return math.floor(value.timestamp())
+        value = float("nan") if np.isnat(value) else int(value.astype("datetime64[s]").astype(np.int64))
+    elif isinstance(value, dt.datetime):
+        value = (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
     seconds = _finite(value)
     if seconds is None:
         raise wrong(path, "a datetime, a time in ISO 8601 or unix seconds", value)

@@ -90,7 +90,7 @@ _SERVING = {
         "metadata": (2, "map<string, google.protobuf.Any>"),
     },
 }
-_ONEOFS = {
+_ONEOFS: dict[str, dict[str, tuple[str, ...]]] = {
     "ModelSpec": {"version_choice": ("version", "version_label")},
     "TensorInfo": {"encoding": ("name",)},
 }
