@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,10 +124,20 @@ def _credentials(settings: ServerSettings) -> Any:
     if settings.tls_cert is None or settings.tls_key is None:
         return None
     try:
+        # gRPC would only say that it cannot bind. The password is for keys that ask for one: there is none.
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_cert, settings.tls_key, password=""
+        )
         pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-        return grpc.ssl_server_credentials([pair])
+    except ssl.SSLError as error:
+        raise SettingsError(
+            f"tls_cert {settings.tls_cert} and tls_key {settings.tls_key} are no PEM certificate and its "
+            f"private key without a password ({error.reason or error})."
+        ) from error
     except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+        named = error.filename or f"{settings.tls_cert} or {settings.tls_key}"
+        raise DataError(f"{named} cannot be read: {error.strerror}.") from error
+    return grpc.ssl_server_credentials([pair])
 
 
 def run(settings: ServerSettings, on_start: Callable[[Server], None]) -> None:

@@ -1,6 +1,7 @@
 """A tiny real SavedModel whose answers can be worked out by hand, and servers that serve it."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -237,3 +238,15 @@ class Failing(Counting):
 def write_failing() -> Callable[[Path], Path]:
     """`write_failing(folder)`: version 1, which fails on two event types."""
     return lambda folder: save_version(Failing(INT_IDS, 1), folder)
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[[Callable[[], Any]], None]:
+    """`eventually(check)`: asks until it holds, and fails instead of hanging where it never does."""
+
+    def ask(check: Callable[[], Any]) -> None:
+        last = time.monotonic() + 60
+        while not check():
+            assert time.monotonic() < last, "it never came to hold"
+
+    return ask

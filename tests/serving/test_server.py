@@ -1,0 +1,159 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from serving.server import Server, ServerSettings, running
+from tfrec.errors import DataError, SettingsError
+
+PREDICTION = "tensorflow.serving.PredictionService"
+
+
+@pytest.mark.parametrize("service", ["", "tiny", PREDICTION, "tensorflow.serving.ModelService"])
+def test_health_while_a_version_serves(tiny: Any, service: str) -> None:
+    response = tiny.health.Check(HealthCheckRequest(service=service))
+    assert response.status == HealthCheckResponse.SERVING
+
+
+def test_health_of_an_unknown_service(tiny: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        tiny.health.Check(HealthCheckRequest(service="shop"))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+def test_reflection_describes_services_and_messages(tiny: Any) -> None:
+    database = ProtoReflectionDescriptorDatabase(tiny.channel)
+    assert {PREDICTION, "tensorflow.serving.ModelService", "grpc.health.v1.Health"} <= set(
+        database.get_services()
+    )
+    service = DescriptorPool(database).FindServiceByName(PREDICTION)
+    predict = service.FindMethodByName("Predict")
+    assert predict.input_type.fields_by_name["output_filter"].number == 3
+    assert predict.output_type.full_name == "tensorflow.serving.PredictResponse"
+
+
+def test_a_port_that_is_taken_is_an_error(int_server: Server, int_folder: Path) -> None:
+    settings = ServerSettings(int_folder, port=int_server.port)
+    with pytest.raises(SettingsError, match=f"cannot listen on .*{int_server.port}"), running(settings):
+        pass
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-days", "2"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    return certificate, key
+
+
+def test_tls(
+    int_folder: Path,
+    certificate: tuple[Path, Path],
+    connect: Callable[..., Any],
+    sequences: Callable[..., Any],
+) -> None:
+    settings = ServerSettings(int_folder, port=0, tls_cert=certificate[0], tls_key=certificate[1])
+    with running(settings) as server:
+        trusted = grpc.ssl_channel_credentials(certificate[0].read_bytes())
+        assert connect(server.port, trusted).predict(sequences([[101]])).version == 1
+        code, _ = connect(server.port).refusal(sequences([[101]]))
+        assert code is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "error", "text"),
+    [
+        ("cert", "missing", DataError, "missing.pem.* cannot be read: No such file"),
+        ("cert", "cert", SettingsError, "are no PEM certificate and its private key"),
+        ("cert", None, SettingsError, "TLS needs both tls_cert and tls_key"),
+    ],
+)
+def test_tls_files_that_cannot_be_used(
+    int_folder: Path,
+    certificate: tuple[Path, Path],
+    cert: str,
+    key: str | None,
+    error: type[Exception],
+    text: str,
+) -> None:
+    folder = certificate[0].parent
+    with (
+        pytest.raises(error, match=text),
+        running(
+            ServerSettings(
+                int_folder,
+                port=0,
+                tls_cert=folder / f"{cert}.pem",
+                tls_key=folder / f"{key}.pem" if key else None,
+            )
+        ),
+    ):
+        pass
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """`start(*arguments)`: a real `tfrec serve`, and what it says once it serves."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: object) -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-c", "from tfrec.cli import main; main()", "serve"]
+        process = subprocess.Popen(
+            [*command, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline()
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_sigterm_ends_what_runs_and_then_the_process(
+    int_folder: Path,
+    start: Callable[..., Any],
+    connect: Callable[..., Any],
+    sequences: Callable[..., Any],
+    request_of: Callable[..., Any],
+) -> None:
+    process, line = start(int_folder, "--port", 0, "--batch-timeout-us", 500_000)
+    assert line.startswith("tiny serves on 127.0.0.1:")
+    caller = connect(int(line.rsplit(":", 1)[1]))
+    calls = [caller.prediction.Predict.future(request_of(sequences([[101]]))) for _ in range(5)]
+    assert caller.states() == {1: ("AVAILABLE", "")}  # by when the calls have come in, too
+    process.send_signal(signal.SIGTERM)
+    assert [call.result(timeout=30).model_spec.version.value for call in calls] == [1] * 5
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in errors
+    code, _ = caller.refusal(sequences([[101]]))
+    assert code is grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_folder_without_versions_ends_the_command_with_words(
+    tmp_path: Path, start: Callable[..., Any]
+) -> None:
+    process, line = start(tmp_path)
+    _, errors = process.communicate(timeout=60)
+    assert line == ""
+    assert process.returncode == 2
+    assert "holds no version" in errors
+    assert "Traceback" not in errors
