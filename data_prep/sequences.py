@@ -36,12 +36,12 @@ def shard_bounds(offsets: np.ndarray, shards: int) -> np.ndarray:
     """
     users = len(offsets) - 1
     shards = max(1, min(shards, users))
-    wanted = offsets[-1] * np.arange(1, shards) / shards
-    cuts = np.searchsorted(offsets, wanted)
-    # No shard is empty, whatever one user's share.
-    cuts = np.maximum(cuts, np.arange(1, shards))
-    cuts = np.minimum(cuts, users - shards + np.arange(1, shards))
-    return np.concatenate([[0], np.maximum.accumulate(cuts), [users]]).astype(np.int64)
+    number = np.arange(1, shards)
+    cuts = np.searchsorted(offsets, offsets[-1] * number / shards)
+    # Strictly rising, so that no shard is empty, whatever one user's share.
+    cuts = np.maximum.accumulate(np.maximum(cuts, number) - number) + number
+    cuts = np.minimum(cuts, users - shards + number)
+    return np.concatenate([[0], cuts, [users]]).astype(np.int64)
 
 
 def write_sequences(sequences: SequenceTable, folder: Path, shards: int | None) -> int:

@@ -1,0 +1,67 @@
+"""`tfrec prepare` as a process: killed, out of space, out of permission."""
+
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from tfrec.dataset import Dataset
+
+PREPARE = [sys.executable, "-c", "from tfrec.cli import main; main()", "prepare"]
+DEADLINE_S = 60
+
+
+def test_killed_it_leaves_no_half_dataset(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    shop_log(users=3000, days=40).to_csv(tmp_path / "log.csv", index=False)
+    out = tmp_path / "dataset"
+    command = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(out), "--shards", "500"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    limit = time.monotonic() + DEADLINE_S
+    while not list(tmp_path.glob(".dataset.partial-*/sequences/*")):
+        assert process.poll() is None
+        assert time.monotonic() < limit
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    subprocess.run([*command[:-1], "2"], check=True, capture_output=True)
+    assert Dataset.load(out).schema.counts.events == 3000 * 40 * 3
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset", "log.csv"]
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    shop_log(users=500, days=10).to_csv(tmp_path / "log.csv", index=False)
+    done = subprocess.run(
+        [*PREPARE, str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000)),
+    )
+    assert done.returncode == 2
+    assert "Error:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
+
+
+def test_errors_name_the_option(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("u,i,t\n1,2,1600000000\n")
+    base = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")]
+    columns = ["--user", "u", "--item", "i", "--time", "t"]
+    for options, words in (
+        (["--split", "random"], "--split"),
+        (["--source", "netflix"], "--source 'netflix'"),
+        ([*columns, "--split", "leave_one_out"], "leaves no train event"),
+        (["--user", "u", "--item", "item"], "has no column 'item'"),
+    ):
+        done = subprocess.run([*base, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert words in done.stderr.replace("\n", " ")
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "dataset").exists()
