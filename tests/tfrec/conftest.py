@@ -39,7 +39,7 @@ def write_dataset() -> Callable[[Dataset, Path], None]:
 
 @pytest.fixture(scope="session")
 def rich_dataset() -> Callable[..., Dataset]:
-    """`rich_dataset(seed=0, users=24, …)`: random shoppers with context, features of every kind, val and test.
+    """`rich_dataset(seed=0, users=24, …)`: random shoppers with context, all kinds of features, val, test.
 
     Further arguments replace facts of the schema (`ordered_sessions=False`).
     """
