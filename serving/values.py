@@ -10,6 +10,7 @@ import numpy as np
 from tfrec.errors import DataError
 
 _INT64 = np.iinfo(np.int64)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 LATEST_SECONDS = 1 << 35
 """Unix seconds of the year 3058: a larger number is one of milliseconds or microseconds."""
@@ -76,10 +77,13 @@ def to_seconds(value: Any, path: str) -> int:
             value = dt.datetime.fromisoformat(value)
         except ValueError:
             raise wrong(path, "a time in ISO 8601", value) from None
-    if isinstance(value, np.datetime64):
-        value = float("nan") if np.isnat(value) else int(value.astype("datetime64[s]").astype(np.int64))
-    elif isinstance(value, dt.datetime):
-        value = (value if value.tzinfo else value.replace(tzinfo=dt.UTC)).timestamp()
+    if isinstance(value, np.datetime64) and not np.isnat(value):
+        return int(value.astype("datetime64[s]").astype(np.int64))
+    if isinstance(value, dt.datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
+        since = (moment - _EPOCH) // dt.timedelta(seconds=1)
+        if not math.isnan(since):  # as of pandas' NaT, which is a datetime too
+            return int(since)
     seconds = _finite(value)
     if seconds is None:
         raise wrong(path, "a datetime, a time in ISO 8601 or unix seconds", value)

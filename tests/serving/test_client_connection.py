@@ -1,0 +1,280 @@
+"""What the client does when a server is slow, away, overloaded, or asks who is there.
+
+The server here is gRPC's own with the official stubs; it fails on demand, which the embedded one does not.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
+
+from serving.client import Recommendation, Recommender, ServingError
+from tfrec.errors import DataError, SettingsError
+
+Code = grpc.StatusCode
+
+INPUTS = {
+    "item_id": tf.TensorSpec([None, None], tf.int64),
+    "event_type": tf.TensorSpec([None, None], tf.string),
+    "time": tf.TensorSpec([None, None], tf.int64),
+    "length": tf.TensorSpec([None], tf.int32),
+    "request_time": tf.TensorSpec([None], tf.int64),
+    "exclude_item_id": tf.TensorSpec([None, None], tf.int64),
+}
+OUTPUTS = {"item_id": tf.TensorSpec([None, 2], tf.int64), "score": tf.TensorSpec([None, 2], tf.float32)}
+
+
+def described(infos: Any, specs: dict[str, tf.TensorSpec]) -> None:
+    for name, spec in specs.items():
+        infos[name].dtype = spec.dtype.as_datatype_enum
+        infos[name].tensor_shape.CopyFrom(spec.shape.as_proto())
+
+
+@dataclass
+class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Answers items 1 and 2, after the failures it was told."""
+
+    failures: list[grpc.StatusCode] = field(default_factory=list)
+    metadata_failures: list[grpc.StatusCode] = field(default_factory=list)
+    signature: str = "recommend"
+    outputs: dict[str, tf.TensorSpec] = field(default_factory=lambda: dict(OUTPUTS))
+    hang: bool = False
+    calls: list[Any] = field(default_factory=list)
+    metadata_calls: list[Any] = field(default_factory=list)
+    deadlines: list[float | None] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
+
+    def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.calls.append(request)
+        self.deadlines.append(context.time_remaining())
+        if self.hang:
+            self.released.wait()
+        if self.failures:
+            context.abort(self.failures.pop(0), "says the script")
+        response = predict_pb2.PredictResponse()
+        rows = request.inputs["length"].tensor_shape.dim[0].size
+        response.outputs["item_id"].CopyFrom(tf.make_tensor_proto([[1, 2]] * rows, tf.int64))
+        response.outputs["score"].CopyFrom(tf.make_tensor_proto([[0.5, 0.25]] * rows, tf.float32))
+        return response
+
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        self.metadata_calls.append(request)
+        self.deadlines.append(context.time_remaining())
+        if self.metadata_failures:
+            context.abort(self.metadata_failures.pop(0), "says the script")
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        definition = signatures.signature_def[self.signature]
+        described(definition.inputs, INPUTS)
+        described(definition.outputs, self.outputs)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """`serve(servicer, credentials)`: runs it on a free port, and returns `localhost:port`."""
+    with contextlib.ExitStack() as stack:
+
+        def start(servicer: Scripted, credentials: grpc.ServerCredentials | None = None) -> str:
+            server = grpc.server(futures.ThreadPoolExecutor(4))
+            prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
+            port = (
+                server.add_secure_port("localhost:0", credentials)
+                if credentials
+                else server.add_insecure_port("localhost:0")
+            )
+            server.start()
+            stack.callback(lambda: server.stop(None).wait())
+            stack.callback(servicer.released.set)
+            return f"localhost:{port}"
+
+        yield start
+
+
+@pytest.fixture
+def ask(serve: Callable[..., str]) -> Callable[..., list[Recommendation]]:
+    """`ask(servicer, **settings of the Recommender)`: one recommendation."""
+
+    def one(servicer: Scripted, **settings: Any) -> list[Recommendation]:
+        with Recommender(serve(servicer), **{"timeout_s": 30} | settings) as recommender:
+            return recommender.recommend([5], k=1)
+
+    return one
+
+
+def test_unavailable_is_tried_again(ask: Callable[..., Any]) -> None:
+    servicer = Scripted(failures=[Code.UNAVAILABLE, Code.UNAVAILABLE])
+    assert ask(servicer) == [Recommendation(1, 0.5)]
+    assert len(servicer.calls) == 3
+    assert servicer.calls[0] == servicer.calls[2]
+
+
+def test_metadata_are_asked_again_too(ask: Callable[..., Any]) -> None:
+    servicer = Scripted(metadata_failures=[Code.UNAVAILABLE])
+    assert ask(servicer) == [Recommendation(1, 0.5)]
+    assert len(servicer.metadata_calls) == 2
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_retries_end(ask: Callable[..., Any], retries: int) -> None:
+    servicer = Scripted(failures=[Code.UNAVAILABLE] * 5)
+    with pytest.raises(ServingError, match=r"UNAVAILABLE: says the script\. Does a server run") as caught:
+        ask(servicer, retries=retries)
+    assert caught.value.code is Code.UNAVAILABLE
+    assert len(servicer.calls) == retries + 1
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (Code.RESOURCE_EXHAUSTED, "overloaded"),
+        (Code.INTERNAL, "says the script"),
+        (Code.DEADLINE_EXCEEDED, "timeout_s"),
+        (Code.NOT_FOUND, "model="),
+        (Code.ABORTED, "says the script"),
+    ],
+)
+def test_other_failures_are_not_tried_again(
+    ask: Callable[..., Any], code: grpc.StatusCode, words: str
+) -> None:
+    servicer = Scripted(failures=[code])
+    with pytest.raises(ServingError, match=words) as caught:
+        ask(servicer)
+    assert caught.value.code is code
+    assert "says the script" in str(caught.value)
+    assert len(servicer.calls) == 1
+
+
+def test_a_server_that_comes_back_is_asked_again(serve: Callable[..., str]) -> None:
+    servicer = Scripted(failures=[Code.UNAVAILABLE])
+    with Recommender(serve(servicer), retries=0, timeout_s=30) as recommender:
+        with pytest.raises(ServingError):
+            recommender.recommend([5], 1)
+        assert recommender.recommend([5], 1) == [Recommendation(1, 0.5)]
+    assert len(servicer.metadata_calls) == 1  # what the model takes is asked once
+
+
+def test_a_deadline_ends_a_call(ask: Callable[..., Any]) -> None:
+    servicer = Scripted(hang=True)
+    with pytest.raises(ServingError, match=r"DEADLINE_EXCEEDED: no answer within 0\.5 s") as caught:
+        ask(servicer, timeout_s=0.5)
+    assert caught.value.code is Code.DEADLINE_EXCEEDED
+
+
+def test_every_call_has_a_deadline(ask: Callable[..., Any]) -> None:
+    servicer = Scripted()
+    ask(servicer, timeout_s=20)
+    assert len(servicer.deadlines) == 2
+    # A little more than 20 s, for gRPC rounds up; without a deadline, None or years.
+    assert all(remaining is not None and 0 < remaining < 21 for remaining in servicer.deadlines)
+
+
+def test_nobody_listens() -> None:
+    # Nothing can listen on port 1 without the rights of the system.
+    with Recommender("localhost:1", retries=0) as recommender, pytest.raises(ServingError) as caught:
+        recommender.recommend([5])
+    assert caught.value.code is Code.UNAVAILABLE
+    assert str(caught.value).startswith("localhost:1: UNAVAILABLE: ")
+
+
+def test_model_version_and_label_are_in_every_request(ask: Callable[..., Any]) -> None:
+    servicer = Scripted()
+    ask(servicer, model="shop", label="stable")
+    for request in (*servicer.calls, *servicer.metadata_calls):
+        assert (request.model_spec.name, request.model_spec.version_label) == ("shop", "stable")
+    servicer = Scripted()
+    ask(servicer, version=0)
+    for request in (*servicer.calls, *servicer.metadata_calls):
+        assert request.model_spec.WhichOneof("version_choice") == "version"
+    assert servicer.calls[0].model_spec.signature_name == "recommend"
+
+
+def test_what_is_wrong_is_not_sent(serve: Callable[..., str]) -> None:
+    servicer = Scripted()
+    with Recommender(serve(servicer), timeout_s=30) as recommender:
+        with pytest.raises(DataError, match="k: expected a whole number"):
+            recommender.recommend([5], 0)
+        assert servicer.metadata_calls == []
+        for events, k in ((["x"], 1), ([5], 3)):
+            with pytest.raises(DataError):
+                recommender.recommend(events, k)
+    assert servicer.calls == []
+
+
+def test_k_over_an_answer_whose_width_the_metadata_do_not_tell(serve: Callable[..., str]) -> None:
+    free = {name: tf.TensorSpec([None, None], spec.dtype) for name, spec in OUTPUTS.items()}
+    with (
+        Recommender(serve(Scripted(outputs=free)), timeout_s=30) as recommender,
+        pytest.raises(DataError, match="at most 2 items, found 3"),
+    ):
+        recommender.recommend([5], 3)
+
+
+def test_a_model_that_changed_is_asked_anew(serve: Callable[..., str]) -> None:
+    servicer = Scripted(failures=[Code.INVALID_ARGUMENT])
+    with Recommender(serve(servicer), timeout_s=30) as recommender:
+        with pytest.raises(ServingError, match="INVALID_ARGUMENT: says the script"):
+            recommender.recommend([5], 1)
+        recommender.recommend([5], 1)
+    assert len(servicer.metadata_calls) == 2
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [Scripted(signature="classify"), Scripted(outputs={"scores": tf.TensorSpec([None], tf.float32)})],
+    ids=["signature", "outputs"],
+)
+def test_a_model_of_somebody_else_is_told(ask: Callable[..., Any], foreign: Scripted) -> None:
+    with pytest.raises(DataError, match=r"no signature 'recommend' as tfrec exports it.*tfrec export"):
+        ask(foreign)
+
+
+def test_a_request_larger_than_the_limit(serve: Callable[..., str]) -> None:
+    servicer = Scripted()
+    with Recommender(serve(servicer), timeout_s=30, max_message_mb=1) as recommender:
+        with pytest.raises(ServingError, match="max_message_mb") as caught:
+            recommender.recommend([5] * 200_000, 1)
+        assert caught.value.code is Code.RESOURCE_EXHAUSTED
+        assert recommender.recommend([5], 1) == [Recommendation(1, 0.5)]
+    assert len(servicer.calls) == 1
+
+
+def test_a_closed_client_says_so(serve: Callable[..., str]) -> None:
+    recommender = Recommender(serve(Scripted()))
+    recommender.close()
+    with pytest.raises(ServingError, match=r"CANCELLED|closed"):
+        recommender.recommend([5], 1)
+
+
+def test_threads_share_a_client(serve: Callable[..., str]) -> None:
+    with Recommender(serve(Scripted()), timeout_s=30) as recommender, futures.ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda item: recommender.recommend([item], 1), range(40)))
+    assert found == [[Recommendation(1, 0.5)]] * 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"timeout_s": 0}, "timeout_s: expected more than 0, found 0"),
+        ({"timeout_s": float("nan")}, "timeout_s: expected more than 0, found nan"),
+        ({"retries": 5}, "retries: expected 0 to 4, found 5"),
+        ({"retries": -1}, "retries: expected 0 to 4, found -1"),
+        ({"max_message_mb": 0}, "max_message_mb: expected 1 to 2047, found 0"),
+        ({"max_message_mb": 4096}, "max_message_mb: expected 1 to 2047, found 4096"),
+        ({"version": 1, "label": "stable"}, "version and label: expected one of them"),
+        ({"version": -3}, "version: expected a whole number from 0, found -3"),
+        ({"version": "3"}, "version: expected a whole number from 0, found '3'"),
+        ({"target": ""}, "target: expected host:port, found nothing"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Recommender(**{"target": "localhost:1"} | settings)
