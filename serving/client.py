@@ -27,7 +27,7 @@ from serving.queries import Event, EventLike, Query
 from serving.signatures import Signature
 from serving.status import ServingError
 from serving.tensors import Array
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 from tfrec.schema import IdType
 from tfrec.servable import no_item
 
@@ -94,6 +94,8 @@ class Recommender:
         clock: bool = True,
     ) -> None:
         self._clock = clock
+        if not timeout_s > 0:
+            raise SettingsError(f"timeout_s: expected more than 0, found {timeout_s}.")
         spec = model_spec(model, version, label)
         channel = open_channel(target, retries=retries, tls=tls, max_message_mb=max_message_mb)
         self._model = ModelStub(channel, target, spec, timeout_s)
@@ -195,6 +197,10 @@ class Recommender:
     ) -> list[list[Recommendation]]:
         _check_k(k, None)
         signature = self._model.signature("recommend")
+        if k > (signature.outputs["item_id"].shape[1] or k):
+            # A version that came since may answer with more.
+            self._model.forget()
+            signature = self._model.signature("recommend")
         _check_k(k, signature.outputs["item_id"].shape[1])
         inputs = self._sequences(queries, paths, signature)
         excluded = [f"{path}.exclude" if path else "exclude" for path in paths]

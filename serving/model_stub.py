@@ -49,14 +49,9 @@ class ModelStub:
         target: where it leads, for errors.
         spec: which model.
         timeout_s: deadline of a call with all its retries, in seconds.
-
-    Raises:
-        SettingsError: the deadline is not positive.
     """
 
     def __init__(self, channel: Any, target: str, spec: Any, timeout_s: float) -> None:
-        if not timeout_s > 0:
-            raise SettingsError(f"timeout_s: expected more than 0, found {timeout_s}.")
         self.target, self.spec, self.timeout_s = target, spec, timeout_s
         self._channel = channel
         self._predict = self._method("Predict", wire.PredictRequest, wire.PredictResponse)
@@ -102,9 +97,13 @@ class ModelStub:
         except ServingError as error:
             if error.code is Code.INVALID_ARGUMENT:
                 # A newer version may take other inputs than the one that was asked; ask again next time.
-                self._signatures = None
+                self.forget()
             raise
         return {name: read(tensor) for name, tensor in response.outputs.items()}
+
+    def forget(self) -> None:
+        """Lets the next `signature` ask the server again."""
+        self._signatures = None
 
     def close(self) -> None:
         """Closes the connection."""

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from serving.client import Recommendation, Recommender, ServingError
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import DataError
 
 Code = grpc.StatusCode
 
@@ -28,7 +29,14 @@ INPUTS = {
     "request_time": tf.TensorSpec([None], tf.int64),
     "exclude_item_id": tf.TensorSpec([None, None], tf.int64),
 }
-OUTPUTS = {"item_id": tf.TensorSpec([None, 2], tf.int64), "score": tf.TensorSpec([None, 2], tf.float32)}
+
+
+def outputs(width: int | None) -> dict[str, tf.TensorSpec]:
+    """Those of `recommend`, with K = width, or with a K that the metadata do not tell."""
+    return {
+        "item_id": tf.TensorSpec([None, width], tf.int64),
+        "score": tf.TensorSpec([None, width], tf.float32),
+    }
 
 
 def described(infos: Any, specs: dict[str, tf.TensorSpec]) -> None:
@@ -39,12 +47,13 @@ def described(infos: Any, specs: dict[str, tf.TensorSpec]) -> None:
 
 @dataclass
 class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers items 1 and 2, after the failures it was told."""
+    """Answers items 1 to `width`, after the failures it was told."""
 
     failures: list[grpc.StatusCode] = field(default_factory=list)
     metadata_failures: list[grpc.StatusCode] = field(default_factory=list)
     signature: str = "recommend"
-    outputs: dict[str, tf.TensorSpec] = field(default_factory=lambda: dict(OUTPUTS))
+    outputs: dict[str, tf.TensorSpec] = field(default_factory=lambda: outputs(2))
+    width: int = 2
     hang: bool = False
     calls: list[Any] = field(default_factory=list)
     metadata_calls: list[Any] = field(default_factory=list)
@@ -60,8 +69,9 @@ class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
             context.abort(self.failures.pop(0), "says the script")
         response = predict_pb2.PredictResponse()
         rows = request.inputs["length"].tensor_shape.dim[0].size
-        response.outputs["item_id"].CopyFrom(tf.make_tensor_proto([[1, 2]] * rows, tf.int64))
-        response.outputs["score"].CopyFrom(tf.make_tensor_proto([[0.5, 0.25]] * rows, tf.float32))
+        items = np.tile(np.arange(1, self.width + 1), (rows, 1))
+        response.outputs["item_id"].CopyFrom(tf.make_tensor_proto(items, tf.int64))
+        response.outputs["score"].CopyFrom(tf.make_tensor_proto(1 / (1 + items), tf.float32))
         return response
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -78,25 +88,23 @@ class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
 
+@contextlib.contextmanager
+def listening(servicer: Scripted, address: str = "localhost:0") -> Iterator[str]:
+    """Runs a server while the block runs, by default on a free port; the value is `localhost:port`."""
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port(address)
+    server.start()
+    yield f"localhost:{port}"
+    servicer.released.set()
+    server.stop(None).wait()
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[..., str]]:
-    """`serve(servicer, credentials)`: runs it on a free port, and returns `localhost:port`."""
+def serve() -> Iterator[Callable[[Scripted], str]]:
+    """`serve(servicer)`: runs it until the test ends, and returns `localhost:port`."""
     with contextlib.ExitStack() as stack:
-
-        def start(servicer: Scripted, credentials: grpc.ServerCredentials | None = None) -> str:
-            server = grpc.server(futures.ThreadPoolExecutor(4))
-            prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(servicer, server)
-            port = (
-                server.add_secure_port("localhost:0", credentials)
-                if credentials
-                else server.add_insecure_port("localhost:0")
-            )
-            server.start()
-            stack.callback(lambda: server.stop(None).wait())
-            stack.callback(servicer.released.set)
-            return f"localhost:{port}"
-
-        yield start
+        yield lambda servicer: stack.enter_context(listening(servicer))
 
 
 @pytest.fixture
@@ -210,12 +218,29 @@ def test_what_is_wrong_is_not_sent(serve: Callable[..., str]) -> None:
 
 
 def test_k_over_an_answer_whose_width_the_metadata_do_not_tell(serve: Callable[..., str]) -> None:
-    free = {name: tf.TensorSpec([None, None], spec.dtype) for name, spec in OUTPUTS.items()}
     with (
-        Recommender(serve(Scripted(outputs=free)), timeout_s=30) as recommender,
+        Recommender(serve(Scripted(outputs=outputs(None))), timeout_s=30) as recommender,
         pytest.raises(DataError, match="at most 2 items, found 3"),
     ):
         recommender.recommend([5], 3)
+
+
+def test_a_newer_version_may_answer_with_more(serve: Callable[..., str]) -> None:
+    servicer = Scripted()
+    with Recommender(serve(servicer), timeout_s=30) as recommender:
+        with pytest.raises(DataError, match="at most 2 items, found 3"):
+            recommender.recommend([5], 3)
+        servicer.outputs, servicer.width = outputs(4), 4
+        assert [one.item for one in recommender.recommend([5], 3)] == [1, 2, 3]
+
+
+def test_a_server_that_restarts_is_found_again() -> None:
+    with contextlib.ExitStack() as stack:
+        with listening(Scripted()) as target:
+            recommender = stack.enter_context(Recommender(target, timeout_s=30))
+            recommender.recommend([5], 1)
+        with listening(Scripted(), target):
+            assert recommender.recommend([5], 1) == [Recommendation(1, 0.5)]
 
 
 def test_a_model_that_changed_is_asked_anew(serve: Callable[..., str]) -> None:
@@ -258,23 +283,3 @@ def test_threads_share_a_client(serve: Callable[..., str]) -> None:
     with Recommender(serve(Scripted()), timeout_s=30) as recommender, futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda item: recommender.recommend([item], 1), range(40)))
     assert found == [[Recommendation(1, 0.5)]] * 40
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"timeout_s": 0}, "timeout_s: expected more than 0, found 0"),
-        ({"timeout_s": float("nan")}, "timeout_s: expected more than 0, found nan"),
-        ({"retries": 5}, "retries: expected 0 to 4, found 5"),
-        ({"retries": -1}, "retries: expected 0 to 4, found -1"),
-        ({"max_message_mb": 0}, "max_message_mb: expected 1 to 2047, found 0"),
-        ({"max_message_mb": 4096}, "max_message_mb: expected 1 to 2047, found 4096"),
-        ({"version": 1, "label": "stable"}, "version and label: expected one of them"),
-        ({"version": -3}, "version: expected a whole number from 0, found -3"),
-        ({"version": "3"}, "version: expected a whole number from 0, found '3'"),
-        ({"target": ""}, "target: expected host:port, found nothing"),
-    ],
-)
-def test_a_setting_out_of_range_is_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        Recommender(**{"target": "localhost:1"} | settings)
