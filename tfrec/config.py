@@ -163,10 +163,7 @@ def _explain(error: Any) -> str:
     if error["type"] != "extra_forbidden":
         found = "" if isinstance(error["input"], dict) else f" (found {error['input']!r})"
         return f"{key}: {error['msg']}{found}" if key else f"{error['msg'].removeprefix('Value error, ')}"
-    known = known_keys()
-    near = difflib.get_close_matches(key, [*known, *Settings.model_fields], n=1, cutoff=0.4)
-    if not near:
-        by_last = {k.rsplit(".", 1)[-1]: k for k in known}
-        last = difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.6)
-        near = [by_last[last[0]]] if last else []
-    return f"unknown setting {key}" + (f"; the nearest known one is {near[0]}" if near else "")
+    # A misspelt key lies near by its last word, whatever section it was put in.
+    by_last = {name.rsplit(".", 1)[-1]: name for name in [*Settings.model_fields, *known_keys()]}
+    near = difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.5)
+    return f"unknown setting {key}" + (f"; the nearest known one is {by_last[near[0]]}" if near else "")

@@ -102,14 +102,13 @@ class Servable(tf.Module):
             "encode": {},
             "rank": {"candidate_item_id": tf.TensorSpec([None, None], ids, name="candidate_item_id")},
         }
-        found = {}
-        for name in SIGNATURES:
-            method = getattr(self, name)
-
-            def call(_method: Callable[[Tensors], Tensors] = method, **inputs: tf.Tensor) -> Tensors:
-                return _method(inputs)
-
-            found[name] = tf.function(call).get_concrete_function(**specs, **more[name])
+        # As one dictionary, which keeps input names that are no Python names (`context.NAME`).
+        found = {
+            name: tf.function(
+                getattr(self, name), input_signature=[specs | more[name]]
+            ).get_concrete_function()
+            for name in SIGNATURES
+        }
         return found | {DEFAULT_SIGNATURE: found["recommend"]}
 
 

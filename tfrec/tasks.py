@@ -1,6 +1,7 @@
 """The retrieval task, built on that of TensorFlow Recommenders."""
 
 import functools
+import math
 from typing import Any
 
 import tensorflow as tf
@@ -101,11 +102,12 @@ class RetrievalTask:
 
 
 def _in_blocks(x: tf.Tensor, size: int) -> tf.Tensor:
-    """[Q, ...] -> [G, Q / G, ...], blocks of about `size`, neighbours (events of one user) in different ones.
+    """[Q, ...] -> [G, Q / G, ...], neighbours (events of one user) in different blocks.
 
-    Raises:
-        SettingsError: no number of blocks divides Q.
+    G is the divisor of Q whose blocks are nearest to `size`.
     """
-    count = max(1, round(x.shape[0] / size))
-    x = tf.reshape(x, [x.shape[0] // count, count, *x.shape[1:]])
+    queries = x.shape[0]
+    divisors = [g for g in range(1, queries + 1) if queries % g == 0]
+    blocks = min(divisors, key=lambda g: abs(math.log(queries / g / size)))
+    x = tf.reshape(x, [queries // blocks, blocks, *x.shape[1:]])
     return tf.transpose(x, [1, 0, *range(2, len(x.shape))])

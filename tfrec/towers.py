@@ -51,7 +51,8 @@ class CandidateTower(keras.layers.Layer):
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
         embedding = tf.cast(self.embedding(rows), tf.float32)
-        return tf.concat([embedding, tf.gather(self.bias, rows)[..., None]], axis=-1)
+        bias = tf.cast(tf.gather(self.bias, rows), tf.float32)
+        return tf.concat([embedding, bias[..., None]], axis=-1)
 
     def table(self) -> tf.Tensor:
         """Returns the candidates of all rows, padding and unknown included: [items, D + 1]."""

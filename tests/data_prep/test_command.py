@@ -33,9 +33,7 @@ def test_killed_it_leaves_no_half_dataset(shop_log: Callable[..., pd.DataFrame],
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset", "log.csv"]
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(
-    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
-) -> None:
+def test_a_full_disk_leaves_nothing(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
     shop_log(users=500, days=10).to_csv(tmp_path / "log.csv", index=False)
     done = subprocess.run(
         [*PREPARE, str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")],

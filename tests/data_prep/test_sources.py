@@ -104,7 +104,8 @@ MOVIES = {
 }
 TITLES = {
     "movies.dat": "10::Léon (1994)::Crime|Drama\n20::Heat (1995)::Crime\n",
-    "u.item": f"10|Léon (1994)|||x|{'|'.join('0000001010000000000')}\n20|Heat (1995)|||x|{'|'.join('0000001000000000000')}\n",
+    "u.item": "10|Léon (1994)|||x|0|0|0|0|0|0|1|0|1|0|0|0|0|0|0|0|0|0|0\n"
+    "20|Heat (1995)|||x|0|0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0\n",
     "movies.csv": 'movieId,title,genres\n10,"Léon (1994)",Crime|Drama\n20,Heat (1995),Crime\n',
 }
 

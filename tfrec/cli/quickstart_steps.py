@@ -95,8 +95,9 @@ def serve_and_ask(servable: Path, dataset_folder: Path, console: Console, *, sho
 
 def product_names(dataset: Dataset) -> dict[int, str]:
     """Returns what a person would call each product."""
-    columns = dataset.catalogue[list(dataset.schema.item_name_columns)].fillna("").astype(str)
-    return dict(zip(dataset.catalogue["item_id"].tolist(), columns.agg(", ".join, axis=1), strict=True))
+    columns = dataset.catalogue[list(dataset.schema.item_name_columns)].astype(object)
+    names = (", ".join(str(part) for part in row if part == part and part) for row in columns.to_numpy())
+    return dict(zip(dataset.catalogue["item_id"].tolist(), names, strict=True))
 
 
 def choose_households(dataset: Dataset, count: int = HOUSEHOLDS) -> list[Household]:

@@ -24,8 +24,8 @@ def serve(
     poll_interval_s: Annotated[float, typer.Option(help="seconds between looks for a new version")] = 2.0,
     max_batch_size: Annotated[int, typer.Option(help="users computed together")] = 64,
     batch_timeout_us: Annotated[
-        int, typer.Option(help="microseconds that an idle worker waits for a batch to fill")
-    ] = 0,
+        int, typer.Option(help="microseconds that a batch may wait to fill while another is computed")
+    ] = 1000,
     max_enqueued: Annotated[int, typer.Option(help="users that may wait before requests are refused")] = 1024,
     workers: Annotated[int, typer.Option(help="batches computed at the same time")] = 2,
     max_message_mb: Annotated[int, typer.Option(help="largest request and answer, in MiB")] = 64,

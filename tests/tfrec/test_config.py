@@ -1,0 +1,150 @@
+"""Settings: what is refused, and that every one of them reaches what it sets."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tfrec.config import Settings, known_keys, load_settings
+from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
+from tfrec.errors import SettingsError
+from tfrec.training import Run, build_model, compile_model, validation_positions
+
+BASE = (
+    "model.dimensions=8",
+    "model.feed_forward=8",
+    "model.max_length=15",
+    "training.rows=2",
+    "training.row_length=16",
+    "training.epochs=2",
+    "training.validation_users=24",
+    "training.weight_decay=0.001",
+    "loss.negatives=sampled",
+    "loss.in_batch=16",
+    "loss.uniform=8",
+)
+# For each setting, a value that differs from BASE, and what must then differ.
+CHANGES = {
+    "seed": 2,
+    "model.dimensions": 12,
+    "model.blocks": 1,
+    "model.heads": 4,
+    "model.feed_forward": 12,
+    "model.max_length": 7,
+    "model.dropout": 0.5,
+    "model.fusion": "sum",
+    "model.copy_scores": False,
+    "model.pairwise_terms": False,
+    "model.time_of_day": True,
+    "model.item_features": False,
+    "model.context": False,
+    "loss.negatives": "full",
+    "loss.full_up_to": 5,
+    "loss.in_batch": 4,
+    "loss.uniform": 4,
+    "loss.temperature": 0.5,
+    "training.epochs": 3,
+    "training.rows": 4,
+    "training.row_length": 32,
+    "training.learning_rate": 0.1,
+    "training.warm_up": 0.5,
+    "training.beta_2": 0.9,
+    "training.weight_decay": 0.5,
+    "training.clip_norm": 0.001,
+    "training.patience": 1,
+    "training.validation_users": 3,
+    "training.precision": "mixed_bfloat16",
+    "training.xla": False,
+}
+
+
+def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
+    """All that a run's settings decide, after one step."""
+    keras.utils.set_random_seed(settings.seed)
+    epochs = Epochs(dataset, settings)
+    model = build_model(dataset, settings, epochs)
+    compile_model(model, settings, epochs.steps)
+    jit = model.jit_compile
+    model.jit_compile = False  # what a step computes is the same, and tracing is fast
+    batch = next(epochs.batches(0))
+    loss = float(model.train_on_batch(*batch))
+    run = Run.__new__(Run)
+    run.settings, run.state = settings, _waiting(epoch=3, best_epoch=1)
+    return {
+        "loss": loss,
+        "norms": [float(np.abs(w.numpy().astype(np.float64)).sum()) for w in model.trainable_weights],
+        "shapes": {k: v.shape for half in batch for k, v in half.items()},
+        "steps": epochs.steps,
+        "rates": [float(model.optimizer._learning_rate(s)) for s in (1, 5)],
+        "asked": validation_positions(dataset, settings).tolist(),
+        "over": run.is_over(),
+        "xla": jit,
+        "precision": model.dtype_policy.name,
+    }
+
+
+def _waiting(epoch: int, best_epoch: int):  # type: ignore[no-untyped-def]
+    from tfrec.checkpoints import RunState
+
+    return RunState(epoch=epoch, best=0.5, best_epoch=best_epoch)
+
+
+@pytest.fixture(scope="module")
+def log(rich_dataset: Callable[..., Dataset]) -> Dataset:
+    return rich_dataset()
+
+
+@pytest.fixture(scope="module")
+def base(log: Dataset) -> dict[str, object]:
+    return fingerprint(log, load_settings(None, BASE))
+
+
+def test_every_setting_is_tried() -> None:
+    assert set(CHANGES) == set(known_keys())
+
+
+@pytest.mark.parametrize("key", list(CHANGES))
+def test_setting_reaches_the_run(log: Dataset, base: dict[str, object], key: str) -> None:
+    value = str(CHANGES[key]).lower() if isinstance(CHANGES[key], bool) else CHANGES[key]
+    extra = ["loss.negatives=auto"] if key == "loss.full_up_to" else []
+    before = fingerprint(log, load_settings(None, [*BASE, *extra])) if extra else base
+    assert fingerprint(log, load_settings(None, [*BASE, *extra, f"{key}={value}"])) != before
+
+
+def test_the_same_settings_give_the_same_run(log: Dataset, base: dict[str, object]) -> None:
+    assert fingerprint(log, load_settings(None, BASE)) == base
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["model.dimension=8"], "unknown setting model.dimension; the nearest known one is model.dimensions"),
+        (["modle.blocks=8"], "unknown setting modle; the nearest known one is model"),
+        (["training.droput=0.1"], "the nearest known one is model.dropout"),
+        (["model.dropout=2"], "model.dropout: Input should be less than 1"),
+        (["model.heads=3"], "heads=3 must divide dimensions=64"),
+        (["training.row_length=64"], "must exceed model.max_length=127"),
+        (["training.epochs"], "expected key=value"),
+        (["model.fusion=late"], "'early', 'sum'"),
+    ],
+)
+def test_errors_name_the_setting(overrides: list[str], words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(None, overrides)
+    assert words in str(caught.value)
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    settings = load_settings(None, ["training.epochs=3", "model.fusion=gated"])
+    settings.save(path)
+    assert load_settings(path) == settings
+    assert load_settings(path, ["training.epochs=4"]).training.epochs == 4
+    path.write_text("- a list")
+    with pytest.raises(SettingsError, match="expected keys and values"):
+        load_settings(path)
+    with pytest.raises(SettingsError, match="no such file"):
+        load_settings(tmp_path / "none.yaml")

@@ -1,0 +1,250 @@
+"""Servables: their answers are the model's, from raw ids, by stock TensorFlow alone."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from tfrec.config import load_settings
+from tfrec.dataset import Dataset
+from tfrec.export import export, next_version
+from tfrec.prediction import Predictor
+from tfrec.servable import ServableInfo, no_item
+from tfrec.trained import TrainedModel
+from tfrec.training import train
+
+SETTINGS = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=40", "training.rows=4")
+K = 12
+Arrays = dict[str, np.ndarray]
+
+
+class Made:
+    """A dataset, a model of it, and servables of the model."""
+
+    def __init__(self, dataset: Dataset, folder: Path) -> None:
+        self.dataset = dataset
+        self.folder = folder
+        options = [*SETTINGS, "training.epochs=2", "loss.in_batch=16", "loss.uniform=8"]
+        self.trained = train(folder / "dataset", folder / "model", load_settings(None, options), quiet=True)
+
+    def export(self, name: str, **options: Any) -> Any:
+        folder = export(self.folder / "model", self.folder / name, k=K, **options)
+        return tf.saved_model.load(str(folder))
+
+
+@pytest.fixture(scope="module")
+def made(
+    rich_dataset: Callable[..., Dataset],
+    write_dataset: Callable[[Dataset, Path], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Made:
+    folder = tmp_path_factory.mktemp("export")
+    dataset = rich_dataset()
+    write_dataset(dataset, folder / "dataset")
+    return Made(dataset, folder)
+
+
+@pytest.fixture(scope="module")
+def exact(made: Made) -> Any:
+    return made.export("exact")
+
+
+def requests(dataset: Dataset, positions: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
+    """The queries of events as a client sends them: raw ids, left-aligned, odd padding."""
+    s = dataset.sequences
+    begin = s.offsets[s.user_of_event[positions]]
+    length = positions - begin
+    width = max(width, int(length.max()), 1)
+    raw = np.concatenate([[-7, -7], dataset.items.values])
+    shape = (len(positions), width)
+    inputs = {
+        "item_id": np.full(shape, 104, np.int64),
+        "event_type": np.full(shape, "event", object),
+        "time": np.full(shape, 9, np.int64),
+        "context.device": np.full(shape, "phone", object),
+        "context.dwell": np.full(shape, 1.0, np.float32),
+        "length": length.astype(np.int32),
+        "request_time": s.time[positions],
+    }
+    devices = np.array(["", "?", "phone", "desk"], object)
+    for q, (a, b) in enumerate(zip(begin, positions, strict=True)):
+        n = b - a
+        inputs["item_id"][q, :n] = raw[s.item[a:b]]
+        inputs["time"][q, :n] = s.time[a:b]
+        inputs["context.device"][q, :n] = devices[s.context["device"][a:b]]
+        inputs["context.dwell"][q, :n] = s.context["dwell"][a:b]
+    return inputs
+
+
+def ask(
+    servable: Any, signature: str, inputs: dict[str, np.ndarray], **more: np.ndarray
+) -> dict[str, np.ndarray]:
+    tensors = {name: tf.constant(value) for name, value in (inputs | more).items()}
+    return {name: t.numpy() for name, t in servable.signatures[signature](**tensors).items()}
+
+
+def nothing(queries: int) -> np.ndarray:
+    return np.zeros((queries, 0), np.int64)
+
+
+def test_answers_are_the_model_s(made: Made, exact: Any) -> None:
+    dataset = made.dataset
+    positions = np.flatnonzero(dataset.sequences.is_role("test"))
+    expected = Predictor(made.trained.model, k=K, quiet=True)(dataset, positions)
+    for signature in ("serving_default", "recommend"):
+        found = ask(
+            exact, signature, requests(dataset, positions, 50), exclude_item_id=nothing(len(positions))
+        )
+        np.testing.assert_array_equal(dataset.items.rows(found["item_id"]), expected)
+        assert (np.diff(found["score"]) <= 0).all()
+
+
+def test_scann_answers_as_exact_search_does(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))
+    inputs = requests(made.dataset, positions)
+    scann = made.export("scann", retrieval="scann")
+    none = nothing(len(positions))
+    ours = ask(scann, "recommend", inputs, exclude_item_id=none)
+    theirs = ask(exact, "recommend", inputs, exclude_item_id=none)
+    np.testing.assert_array_equal(ours["item_id"], theirs["item_id"])
+    np.testing.assert_allclose(ours["score"], theirs["score"], atol=1e-4)
+
+
+def test_exact_servable_is_stock_tensorflow(made: Made, exact: Any) -> None:
+    """Another process without our code loads it and answers the same; it has no op of anyone else."""
+    path = made.folder / "exact" / "1"
+    model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    graphs = [graph.graph_def for graph in model.meta_graphs]
+    ops = {node.op for graph in graphs for node in graph.node}
+    ops |= {node.op for graph in graphs for function in graph.library.function for node in function.node_def}
+    assert "MatMul" in ops
+    assert not {op for op in ops if ">" in op}  # ops of extensions have a name space
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:5]
+    inputs = requests(made.dataset, positions) | {"exclude_item_id": nothing(5)}
+    np.savez(made.folder / "inputs.npz", **inputs)
+    code = (
+        "import sys, numpy as np, tensorflow as tf; "
+        "m = tf.saved_model.load(sys.argv[1]); x = np.load(sys.argv[2], allow_pickle=True); "
+        "out = m.signatures['recommend'](**{k: tf.constant(v) for k, v in x.items()}); "
+        "print(out['item_id'].numpy().tolist()); assert not {'tfrec', 'scann'} & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(made.folder / "inputs.npz")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-1500:]
+    assert done.stdout.strip() == str(ask(exact, "recommend", inputs)["item_id"].tolist())
+
+
+def test_left_out_ids_are_not_answered(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))
+    inputs = requests(made.dataset, positions)
+    before = ask(exact, "recommend", inputs, exclude_item_id=nothing(len(positions)))["item_id"]
+    out = before[:, [0, 3]]
+    after = ask(exact, "recommend", inputs, exclude_item_id=out)["item_id"]
+    np.testing.assert_array_equal(after[:, :10], np.delete(before, [0, 3], axis=1))
+    strange = np.full((len(positions), 1), 123456789)
+    np.testing.assert_array_equal(ask(exact, "recommend", inputs, exclude_item_id=strange)["item_id"], before)
+
+
+@pytest.mark.parametrize("leave_out", ["sequence", "session"])
+def test_what_was_had_can_be_left_out(made: Made, leave_out: str) -> None:
+    servable = made.export(leave_out, leave_out=leave_out)
+    s = made.dataset.sequences
+    positions = np.flatnonzero(s.is_role("test"))
+    found = ask(
+        servable, "recommend", requests(made.dataset, positions), exclude_item_id=nothing(len(positions))
+    )
+    for position, items in zip(positions, made.dataset.items.rows(found["item_id"]), strict=True):
+        begin = s.offsets[s.user_of_event[position]]
+        had = np.arange(begin, position)
+        if leave_out == "session":
+            had = had[s.session[had] == s.session[position]]
+        assert not set(items.tolist()) & set(s.item[had].tolist())
+
+
+def test_unknown_items_and_empty_histories(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:3]
+    inputs = requests(made.dataset, positions)
+    inputs["item_id"][0, :] = 999_999
+    inputs["length"][1] = 0
+    found = ask(exact, "recommend", inputs, exclude_item_id=nothing(3))
+    assert np.isfinite(found["score"]).all()
+    assert set(found["item_id"].ravel().tolist()) <= set(made.dataset.items.values.tolist())
+
+
+def test_only_the_newest_events_count(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:4]
+    inputs = requests(made.dataset, positions, 60)
+    full = {k: np.concatenate([v] * 4, axis=1) if v.ndim == 2 else v for k, v in inputs.items()}
+    full["length"] = np.full(4, 200, np.int32)
+    cut = {k: v[:, 160:200] if v.ndim == 2 else v for k, v in full.items()} | {
+        "length": np.full(4, 40, np.int32)
+    }
+    whole = ask(exact, "recommend", full, exclude_item_id=nothing(4))
+    np.testing.assert_array_equal(
+        whole["item_id"], ask(exact, "recommend", cut, exclude_item_id=nothing(4))["item_id"]
+    )
+
+
+def test_rank_and_encode_agree_with_recommend(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))
+    inputs = requests(made.dataset, positions)
+    answers = ask(exact, "recommend", inputs, exclude_item_id=nothing(len(positions)))
+    everything = np.tile(made.dataset.items.values, (len(positions), 1))
+    ranked = ask(exact, "rank", inputs, candidate_item_id=everything)["next_item"]
+    np.testing.assert_allclose(ranked.sum(axis=1), 1, rtol=1e-4)
+    best = np.take_along_axis(everything, np.argsort(-ranked, axis=1, kind="stable"), axis=1)[:, :K]
+    assert (best == answers["item_id"]).mean() > 0.99  # ties aside
+    unknown = ask(exact, "rank", inputs, candidate_item_id=np.full((len(positions), 1), -5))["next_item"]
+    assert (unknown == 0).all()
+    encoded = ask(exact, "encode", inputs)
+    assert encoded["query_embedding"].shape == (len(positions), 9)
+    for q in range(len(positions)):
+        own = {
+            int(i): float(v)
+            for i, v in zip(encoded["own_item_id"][q], encoded["own_score"][q], strict=True)
+            if np.isfinite(v)
+        }
+        for item, score in zip(answers["item_id"][q].tolist(), answers["score"][q], strict=True):
+            if item in own:
+                assert own[item] == pytest.approx(float(score), abs=1e-4)
+
+
+def test_version_folder(made: Made, exact: Any, tmp_path: Path) -> None:
+    folder = made.folder / "exact" / "1"
+    info = ServableInfo.load(folder)
+    assert (info.name, info.version, info.k, info.items) == ("exact", 1, K, len(made.dataset.catalogue))
+    assert info.context == {"device": "categorical", "dwell": "numeric"}
+    assert (folder / "assets" / "schema.json").is_file()
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = folder / "assets.extra" / "tf_serving_warmup_requests"
+    records = [r.numpy() for r in tf.data.TFRecordDataset(str(path))]
+    names = set()
+    for record in records:
+        request = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request
+        tensors = {name: tf.constant(tf.make_ndarray(p)) for name, p in request.inputs.items()}
+        exact.signatures[request.model_spec.signature_name](**tensors)
+        names.add(request.model_spec.signature_name)
+    assert names == {"serving_default", "recommend", "encode", "rank"}
+    assert next_version(made.folder / "exact") == 2
+    assert next_version(tmp_path / "new") == 1
+
+
+def test_small_catalogues_fill_answers_with_no_item(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:2]
+    most = np.tile(made.dataset.items.values[:-3], (2, 1))
+    found = ask(exact, "recommend", requests(made.dataset, positions), exclude_item_id=most)
+    assert (found["item_id"][:, 3:] == no_item("int64")).all()
+    assert np.isneginf(found["score"][:, 3:]).all()
+    assert set(found["item_id"][:, :3].ravel().tolist()) == set(made.dataset.items.values[-3:].tolist())
+    assert isinstance(TrainedModel.load(made.folder / "model").training["history"], list)

@@ -1,0 +1,111 @@
+"""Training: it learns, ends early, and goes on after kill -9 as if nothing had happened."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfrec.config import Settings, load_settings
+from tfrec.dataset import Dataset
+from tfrec.errors import DataError, SettingsError
+from tfrec.trained import TrainedModel
+from tfrec.training import MONITOR, train
+
+SETTINGS = (
+    "model.dimensions=8",
+    "model.feed_forward=8",
+    "model.max_length=15",
+    "training.rows=4",
+    "loss.in_batch=16",
+    "loss.uniform=8",
+    "training.learning_rate=0.01",
+)
+TRAIN = [sys.executable, "-c", "from tfrec.cli import main; main()", "train"]
+DEADLINE_S = 120
+
+
+@pytest.fixture(scope="module")
+def folder(
+    rich_dataset: Callable[..., Dataset],
+    write_dataset: Callable[[Dataset, Path], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    path = tmp_path_factory.mktemp("training") / "dataset"
+    write_dataset(rich_dataset(), path)
+    return path
+
+
+def settings(*more: str) -> Settings:
+    return load_settings(None, [*SETTINGS, *more])
+
+
+def test_a_run_killed_in_the_middle_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "killed"
+    options = [f"--set={s}" for s in (*SETTINGS, "training.epochs=6", "training.patience=9")]
+    command = [*TRAIN, str(folder), "--out", str(out), "--quiet", *options]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoints = tmp_path / ".killed.training" / "checkpoints"
+    limit = time.monotonic() + DEADLINE_S
+    while not list(checkpoints.glob("epoch-000[2-5]")):
+        assert process.poll() is None
+        assert time.monotonic() < limit
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not out.exists()
+    subprocess.run(command, check=True, capture_output=True)
+    whole = train(
+        folder, tmp_path / "whole", settings("training.epochs=6", "training.patience=9"), quiet=True
+    )
+    resumed = TrainedModel.load(out)
+    for ours, theirs in zip(resumed.model.weights, whole.model.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.path)
+    assert resumed.training["history"] == whole.training["history"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["killed", "whole"]
+
+
+def test_it_learns_and_stops_when_it_no_longer_does(folder: Path, tmp_path: Path) -> None:
+    trained = train(
+        folder, tmp_path / "model", settings("training.epochs=30", "training.patience=2"), quiet=True
+    )
+    history = trained.training["history"]
+    values = [entry[MONITOR] for entry in history]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert len(history) < 30
+    assert trained.training["best_epoch"] == len(history) - 2 == int(np.argmax(values)) + 1
+    # The weights are those of the best epoch: asked again, they give its metric.
+    from tfrec.metrics import ndcg, target_rank
+    from tfrec.prediction import Predictor
+    from tfrec.training import validation_positions
+
+    dataset = Dataset.load(folder)
+    at = validation_positions(dataset, trained.settings)
+    answers = Predictor(trained.model, k=10, quiet=True)(dataset, at)
+    found = ndcg(target_rank(answers, dataset.sequences.item[at]), 10).mean()
+    assert found == pytest.approx(max(values))
+    assert (tmp_path / "model" / "logs" / "train").is_dir()
+    assert json.loads((tmp_path / "model" / "training.json").read_text())["parameters"] > 0
+
+
+def test_an_unfinished_run_of_other_settings_is_refused(folder: Path, tmp_path: Path) -> None:
+    work = tmp_path / ".model.training"
+    work.mkdir()
+    settings("training.epochs=5").save(work / "settings.yaml")
+    (work / "dataset.json").write_text(Dataset.load(folder).schema.model_dump_json(indent=1))
+    with pytest.raises(SettingsError, match="--restart"):
+        train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
+    train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True, restart=True)
+    with pytest.raises(DataError, match="exists already"):
+        train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
+
+
+def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is no dataset"):
+        train(tmp_path, tmp_path / "model", settings())
+    with pytest.raises(DataError, match="is no model"):
+        TrainedModel.load(tmp_path)
