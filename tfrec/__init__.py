@@ -13,7 +13,20 @@ __version__ = "0.1.0"
 # so this must be said before; `import keras` stays Keras 3 all the same.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 
-_PUBLIC: dict[str, str] = {}
+_PUBLIC = {
+    "Dataset": "tfrec.dataset",
+    "DatasetSchema": "tfrec.schema",
+    "Predictor": "tfrec.prediction",
+    "Settings": "tfrec.config",
+    "TrainedModel": "tfrec.trained",
+    "TwoTowerModel": "tfrec.model",
+    "Vocabulary": "tfrec.vocabulary",
+    "evaluate": "tfrec.evaluation",
+    "evaluate_model": "tfrec.model_evaluation",
+    "export": "tfrec.export",
+    "load_settings": "tfrec.config",
+    "train": "tfrec.training",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,8 @@ from tfrec.config import Settings, known_keys, load_settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
-from tfrec.training import Run, build_model, compile_model, validation_positions
+from tfrec.run import Run, validation_positions
+from tfrec.training import build_model, compile_model
 
 BASE = (
     "model.dimensions=8",

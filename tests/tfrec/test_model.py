@@ -99,7 +99,7 @@ def test_order_inside_unordered_sessions_is_no_input(rich_dataset: Callable[...,
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
-    from tfrec.training import _dataset_of, compile_model
+    from tfrec.training import batches_of, compile_model
 
     dataset = rich_dataset()
     settings = small(f"model.fusion={fusion}", "training.epochs=6", "training.learning_rate=0.02")
@@ -107,7 +107,7 @@ def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) 
     epochs = Epochs(dataset, settings)
     compile_model(model, settings, epochs.steps)
     before = [w.numpy() for w in model.trainable_weights]
-    history = model.fit(_dataset_of(epochs, 0, 6), epochs=6, steps_per_epoch=epochs.steps, verbose=0).history[
+    history = model.fit(batches_of(epochs, 0, 6), epochs=6, steps_per_epoch=epochs.steps, verbose=0).history[
         "loss"
     ]
     assert history[-1] < history[0]

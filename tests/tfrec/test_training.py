@@ -14,8 +14,9 @@ import pytest
 from tfrec.config import Settings, load_settings
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
+from tfrec.run import MONITOR, validation_positions
 from tfrec.trained import TrainedModel
-from tfrec.training import MONITOR, train
+from tfrec.training import train
 
 SETTINGS = (
     "model.dimensions=8",
@@ -81,7 +82,6 @@ def test_it_learns_and_stops_when_it_no_longer_does(folder: Path, tmp_path: Path
     # The weights are those of the best epoch: asked again, they give its metric.
     from tfrec.metrics import ndcg, target_rank
     from tfrec.prediction import Predictor
-    from tfrec.training import validation_positions
 
     dataset = Dataset.load(folder)
     at = validation_positions(dataset, trained.settings)

@@ -26,7 +26,7 @@ def train(
     """Train a model on a dataset. An interrupted run goes on when it is called again."""
     with needs_extra("train", "train"):
         from tfrec.config import load_settings
-        from tfrec.training import MONITOR
+        from tfrec.run import MONITOR
         from tfrec.training import train as run
     trained = run(
         dataset, out, load_settings(config, set_ or ()), overwrite=overwrite, restart=restart, quiet=quiet

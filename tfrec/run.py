@@ -1,0 +1,122 @@
+"""A training run: what happens between its epochs."""
+
+import platform
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfrec
+from tfrec.checkpoints import Checkpoints, RunState
+from tfrec.config import Settings
+from tfrec.dataset import Dataset
+from tfrec.layers.seeds import set_seeds
+from tfrec.metrics import ndcg, target_rank
+from tfrec.model import TwoTowerModel
+from tfrec.prediction import Predictor
+from tfrec.trained import TrainedModel
+
+MONITOR = "val_ndcg@10"
+
+
+class Run(keras.callbacks.Callback):
+    """Validates, keeps the best weights, stops early, and writes a checkpoint after every epoch.
+
+    Args:
+        model: compiled.
+        dataset: its val events are asked after each epoch, of `validation_users` users at most.
+        settings: of the run.
+        checkpoints: where they go.
+        quiet: no progress bars.
+    """
+
+    def __init__(
+        self,
+        model: TwoTowerModel,
+        dataset: Dataset,
+        settings: Settings,
+        checkpoints: Checkpoints,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        super().__init__()
+        self.trained = model
+        self.dataset = dataset
+        self.settings = settings
+        self.checkpoints = checkpoints
+        self.state = RunState()
+        self.best = [w.numpy() for w in model.weights]
+        self.positions = validation_positions(dataset, settings)
+        self.predictor = Predictor(model, k=10, quiet=quiet)
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a step depends on: of the model and of the optimizer."""
+        return [*self.trained.weights, *self.trained.optimizer.variables]
+
+    def resume(self) -> None:
+        """Goes back to the newest checkpoint, if there is one."""
+        found = self.checkpoints.load(self.variables)
+        if found:
+            self.state, self.best = found
+
+    def is_over(self) -> bool:
+        """Whether early stopping has ended the run: `patience` epochs without a better metric."""
+        waited = self.state.epoch - self.state.best_epoch
+        return self.state.best is not None and waited >= self.settings.training.patience
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        set_seeds(self.trained, self.settings.seed, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        logs = {} if logs is None else logs
+        if len(self.positions):
+            answers = self.predictor(self.dataset, self.positions)
+            targets = self.dataset.sequences.item[self.positions]
+            logs[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
+        # Without val events every epoch is the best so far.
+        better = self.state.best is None or not len(self.positions) or logs[MONITOR] > self.state.best
+        if better:
+            self.best = [w.numpy() for w in self.trained.weights]
+        self.state = RunState(
+            epoch=epoch + 1,
+            best=logs.get(MONITOR) if better else self.state.best,
+            best_epoch=epoch + 1 if better else self.state.best_epoch,
+            history=[*self.state.history, {name: float(value) for name, value in logs.items()}],
+        )
+        self.checkpoints.save(self.state, self.variables, self.best)
+        self.trained.stop_training = self.is_over()
+
+    def result(self, dataset: Dataset, seconds: float) -> TrainedModel:
+        """Returns the model with the best weights, without its optimizer."""
+        model = TwoTowerModel(self.trained.spec, dtype=self.settings.training.precision)
+        model.build()
+        for weight, value in zip(model.weights, self.best, strict=True):
+            weight.assign(value)
+        facts = {
+            "epochs": self.state.epoch,
+            "best_epoch": self.state.best_epoch,
+            MONITOR: self.state.best,
+            "seconds_of_last_run": round(seconds, 1),
+            "parameters": int(model.count_params()),
+            "history": self.state.history,
+            "written_by": {
+                "tfrec": tfrec.__version__,
+                "tensorflow": tf.__version__,
+                "keras": keras.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        return TrainedModel(model=model, settings=self.settings, facts=dataset, training=facts)
+
+
+def validation_positions(dataset: Dataset, settings: Settings) -> np.ndarray:
+    """Returns the places of the val events of at most `validation_users` users, the same ones each time."""
+    events = np.flatnonzero(dataset.sequences.is_role("val"))
+    users = dataset.sequences.user_of_event[events]
+    asked = np.unique(users)
+    if len(asked) > settings.training.validation_users:
+        random = np.random.default_rng(settings.seed)
+        asked = random.choice(asked, settings.training.validation_users, replace=False)
+    return events[np.isin(users, asked)]
