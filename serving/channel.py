@@ -13,7 +13,9 @@ from tfrec.errors import DataError, SettingsError
 MOST_RETRIES = 4  # gRPC itself stops at five attempts
 
 # Servers of gRPC hang up on clients that ask more often than every five minutes whether they are there.
-KEEPALIVE_MS = 300_000
+# With keep-alive on, the kernel too (TCP_USER_TIMEOUT) gives up a connection whose data nobody confirms
+# within the timeout; without, calls would go on failing in it for a quarter of an hour.
+KEEPALIVE_MS = 330_000
 KEEPALIVE_TIMEOUT_MS = 20_000
 # Load balancers forget a silent connection after some six minutes, and the next call would hang in it.
 IDLE_MS = 240_000

@@ -103,7 +103,7 @@ class Recommender:
     @property
     def item_id_type(self) -> IdType:
         """Whether the model's items have integer or string ids; asks the server, the first time."""
-        return "string" if self._model.signature("recommend").inputs["item_id"].dtype == "string" else "int64"
+        return _id_type(self._model.signature("recommend"))
 
     def recommend(
         self,
@@ -176,7 +176,7 @@ class Recommender:
         places: dict[int | str, int] = {}
         for place, item in enumerate(outputs["own_item_id"][0, :length].tolist()):
             places.setdefault(_plain(item), place)
-        places.pop(no_item(self.item_id_type), None)
+        places.pop(no_item(_id_type(signature)), None)
         scores = outputs["own_score"][0, list(places.values())]
         return Encoding(outputs["query_embedding"][0], list(places), scores)
 
@@ -216,6 +216,10 @@ class Recommender:
         self, queries: Sequence[Query], paths: Sequence[str], signature: Signature
     ) -> dict[str, Array]:
         return sequence_inputs(queries, paths, signature, clock=self._clock, now=int(time.time()))
+
+
+def _id_type(signature: Signature) -> IdType:
+    return "string" if signature.inputs["item_id"].dtype == "string" else "int64"
 
 
 def _check_k(k: int, most: int | None) -> None:

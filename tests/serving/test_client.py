@@ -5,13 +5,8 @@ within an hour before the request 0.5 more; in the request's session 0.25 more; 
 """
 
 import datetime as dt
-import json
-import os
-import site
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -21,9 +16,9 @@ from hypothesis import strategies as st
 
 from serving.client import Event, Query, Recommendation, Recommender, ServingError
 from serving.server import Server
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import DataError
 
-ROOT = Path(__file__).parents[2]
+INT_IDS = [101, 102, 103, 104, 105, 106]
 NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
 BREAD = Event("bread", NOON, session="s1", context={"price": 8.0, "store": "north"})
 
@@ -231,46 +226,15 @@ def test_an_unknown_model_is_named(int_server: Server) -> None:
     assert "model=" in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"timeout_s": 0}, "timeout_s: expected more than 0, found 0"),
-        ({"timeout_s": float("nan")}, "timeout_s: expected more than 0, found nan"),
-        ({"retries": 5}, "retries: expected 0 to 4, found 5"),
-        ({"retries": -1}, "retries: expected 0 to 4, found -1"),
-        ({"max_message_mb": 0}, "max_message_mb: expected 1 to 2047, found 0"),
-        ({"max_message_mb": 4096}, "max_message_mb: expected 1 to 2047, found 4096"),
-        ({"version": 1, "label": "stable"}, "version and label: expected one of them"),
-        ({"version": -3}, "version: expected a whole number from 0, found -3"),
-        ({"version": "3"}, "version: expected a whole number from 0, found '3'"),
-        ({"target": ""}, "target: expected host:port, found nothing"),
-    ],
-)
-def test_a_setting_out_of_range_is_named(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(SettingsError, match=message):
-        Recommender(**{"target": "localhost:1"} | settings)
+def test_a_closed_client_says_so(int_server: Server) -> None:
+    recommender = Recommender(f"localhost:{int_server.port}")
+    recommender.close()
+    with pytest.raises(ServingError, match="closed") as caught:
+        recommender.recommend([101], 1)
+    assert caught.value.code.name == "CANCELLED"
 
 
-CALL = """
-import json, sys
-from serving.client import Recommender
-with Recommender(sys.argv[1], timeout_s=30) as recommender:
-    best = recommender.recommend([{"item": 104, "time": "2024-05-01"}], 1)[0].item
-ours = {name.split(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
-print(json.dumps([best, sorted(name for name in ours if not name.startswith("_"))]))
-"""
-
-
-def test_a_call_needs_only_the_base_installation(int_server: Server) -> None:
-    arguments = [sys.executable, "-S", "-c", CALL, f"localhost:{int_server.port}"]
-    path = os.pathsep.join([str(ROOT), *site.getsitepackages()])
-    run = subprocess.run(
-        arguments, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
-    )
-    assert run.returncode == 0, run.stderr
-    best, loaded = json.loads(run.stdout)
-    assert best == 104
-    base = {"grpc", "google", "numpy", "pydantic", "pydantic_core", "serving", "tfrec"}
-    of_pydantic = {"annotated_types", "typing_extensions", "typing_inspection"}
-    of_grpc = {"cython_runtime", "grpc_health", "grpc_reflection"}  # the latter only where it finds them
-    assert set(loaded) <= base | of_pydantic | of_grpc
+def test_threads_share_a_client(shop: Recommender) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda item: shop.recommend([item], 1), INT_IDS * 10))
+    assert [one[0].item for one in found] == INT_IDS * 10

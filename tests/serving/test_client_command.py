@@ -55,12 +55,12 @@ def test_a_table(int_server: Server, call: Callable[..., Result]) -> None:
 
 def test_json(int_server: Server, call: Callable[..., Result]) -> None:
     content = {
-        "events": [{"item": 104, "time": "2024-05-01T10:00Z", "event_type": "purchase"}],
+        "events": [{"item": 104, "time": "2024-05-01T15:30Z", "event_type": "purchase"}],
         "exclude": [102],
         "request_time": "2024-05-01T16:00Z",
     }
     result = call(int_server, content, "-k", "2", "--exclude", "101", "--json")
-    assert json.loads(result.stdout) == [{"item": 104, "score": 1001.8125}, {"item": 103, "score": 999.875}]
+    assert json.loads(result.stdout) == [{"item": 104, "score": 1002.3125}, {"item": 103, "score": 999.875}]
 
 
 def test_string_ids_sessions_and_context(string_server: Server, call: Callable[..., Result]) -> None:

@@ -18,6 +18,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, predict
 
 from serving.client import Recommendation, Recommender, ServingError
 from tfrec.errors import DataError
+from tfrec.servable import no_item
 
 Code = grpc.StatusCode
 
@@ -54,6 +55,7 @@ class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
     signature: str = "recommend"
     outputs: dict[str, tf.TensorSpec] = field(default_factory=lambda: outputs(2))
     width: int = 2
+    answers: dict[str, Any] = field(default_factory=dict)
     hang: bool = False
     calls: list[Any] = field(default_factory=list)
     metadata_calls: list[Any] = field(default_factory=list)
@@ -70,8 +72,10 @@ class Scripted(prediction_service_pb2_grpc.PredictionServiceServicer):
         response = predict_pb2.PredictResponse()
         rows = request.inputs["length"].tensor_shape.dim[0].size
         items = np.tile(np.arange(1, self.width + 1), (rows, 1))
-        response.outputs["item_id"].CopyFrom(tf.make_tensor_proto(items, tf.int64))
-        response.outputs["score"].CopyFrom(tf.make_tensor_proto(1 / (1 + items), tf.float32))
+        for name, answer in (
+            self.answers or {"item_id": items, "score": np.float32(1 / (1 + items))}
+        ).items():
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(answer))
         return response
 
     def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -243,6 +247,24 @@ def test_a_server_that_restarts_is_found_again() -> None:
             assert recommender.recommend([5], 1) == [Recommendation(1, 0.5)]
 
 
+def test_encode_keeps_the_first_place_of_each_own_item_that_the_model_knows(
+    serve: Callable[..., str],
+) -> None:
+    # As the export answers: what the model does not know is no item, and later places do not count.
+    answers = {
+        "query_embedding": np.float32([[1, 2, 3]]),
+        "own_item_id": np.int64([[7, no_item("int64"), 8, 7]]),
+        "own_score": np.float32([[2, -np.inf, -np.inf, -np.inf]]),
+    }
+    specs = {name: tf.TensorSpec([None, None], array.dtype) for name, array in answers.items()}
+    servicer = Scripted(signature="encode", outputs=specs, answers=answers)
+    with Recommender(serve(servicer), timeout_s=30) as recommender:
+        found = recommender.encode([7, 999, 8, 7])
+    assert found.query_embedding.tolist() == [1, 2, 3]
+    assert found.own_item == [7, 8]
+    assert found.own_score.tolist() == [2, -np.inf]  # 8 is not to be recommended
+
+
 def test_a_model_that_changed_is_asked_anew(serve: Callable[..., str]) -> None:
     servicer = Scripted(failures=[Code.INVALID_ARGUMENT])
     with Recommender(serve(servicer), timeout_s=30) as recommender:
@@ -270,16 +292,3 @@ def test_a_request_larger_than_the_limit(serve: Callable[..., str]) -> None:
         assert caught.value.code is Code.RESOURCE_EXHAUSTED
         assert recommender.recommend([5], 1) == [Recommendation(1, 0.5)]
     assert len(servicer.calls) == 1
-
-
-def test_a_closed_client_says_so(serve: Callable[..., str]) -> None:
-    recommender = Recommender(serve(Scripted()))
-    recommender.close()
-    with pytest.raises(ServingError, match=r"CANCELLED|closed"):
-        recommender.recommend([5], 1)
-
-
-def test_threads_share_a_client(serve: Callable[..., str]) -> None:
-    with Recommender(serve(Scripted()), timeout_s=30) as recommender, futures.ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda item: recommender.recommend([item], 1), range(40)))
-    assert found == [[Recommendation(1, 0.5)]] * 40
