@@ -71,6 +71,7 @@ def train(
             initial_epoch=run.state.epoch,
             epochs=settings.training.epochs,
             steps_per_epoch=epochs.steps,
+            shuffle=False,  # the epochs are shuffled already
             callbacks=[run, keras.callbacks.TensorBoard(str(work / "logs"), write_graph=False)],
             verbose=0 if quiet else 1,
         )
