@@ -11,7 +11,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from serving.server import Server
+from serving.server import Server, ServerSettings, running
 from tfrec.cli.recommend import register
 from tfrec.errors import TfrecError
 
@@ -72,6 +72,14 @@ def test_string_ids_sessions_and_context(string_server: Server, call: Callable[.
     assert [one["item"] for one in json.loads(result.stdout)] == ["bread", "crème"]
 
 
+def test_an_id_that_looks_like_markup_is_printed_as_it_is(
+    tmp_path: Path, write_version: Callable[..., Path], call: Callable[..., Result]
+) -> None:
+    write_version(tmp_path / "odd", 1, ["[red]milk", "eggs"])
+    with running(ServerSettings(tmp_path / "odd", port=0)) as server:
+        assert "[red]milk" in call(server, ["[red]milk"], "--k", "1").output
+
+
 def test_events_from_stdin(int_server: Server) -> None:
     app = typer.Typer()
     register(app)
@@ -97,6 +105,7 @@ def test_events_from_stdin(int_server: Server) -> None:
         ([101], ("--label", "stable"), "stable"),
         ([101], ("--version", "1", "--label", "stable"), "version and label: expected one of them"),
         ([101], ("--retries", "9"), "retries: expected 0 to 4"),
+        ([101], ("--timeout-s", "0"), "timeout_s: expected more than 0"),
         ([101], ("--tls", "--retries", "0"), "UNAVAILABLE"),
         ([101], ("--tls-root", "none.pem"), "none.pem cannot be read"),
         ([101], ("--tls-cert", "none.pem"), "both certificate and key"),
@@ -110,8 +119,11 @@ def test_what_is_wrong_is_named(
 
 
 def test_positions_instead_of_times(int_server: Server, call: Callable[..., Result]) -> None:
-    result = call(int_server, [104, 103], "--no-clock", "--k", "1", "--json")
-    assert json.loads(result.stdout) == [{"item": 103, "score": 1001.375}]
+    content = {"events": [104, 103], "request_time": 1_000_000}
+    result = call(int_server, content, "--no-clock", "--k", "1", "--json")
+    assert json.loads(result.stdout) == [{"item": 103, "score": 1000.875}]
+    result = call(int_server, content, "--k", "1", "--json")
+    assert json.loads(result.stdout) == [{"item": 103, "score": 1001.375}]  # within the hour
 
 
 def test_a_file_that_is_missing_or_binary(int_server: Server, tmp_path: Path) -> None:

@@ -123,15 +123,10 @@ def ask(serve: Callable[..., str]) -> Callable[..., list[Recommendation]]:
 
 
 def test_unavailable_is_tried_again(ask: Callable[..., Any]) -> None:
-    servicer = Scripted(failures=[Code.UNAVAILABLE, Code.UNAVAILABLE])
+    servicer = Scripted(failures=[Code.UNAVAILABLE] * 2, metadata_failures=[Code.UNAVAILABLE])
     assert ask(servicer) == [Recommendation(1, 0.5)]
     assert len(servicer.calls) == 3
     assert servicer.calls[0] == servicer.calls[2]
-
-
-def test_metadata_are_asked_again_too(ask: Callable[..., Any]) -> None:
-    servicer = Scripted(metadata_failures=[Code.UNAVAILABLE])
-    assert ask(servicer) == [Recommendation(1, 0.5)]
     assert len(servicer.metadata_calls) == 2
 
 
@@ -292,3 +287,10 @@ def test_a_request_larger_than_the_limit(serve: Callable[..., str]) -> None:
         assert caught.value.code is Code.RESOURCE_EXHAUSTED
         assert recommender.recommend([5], 1) == [Recommendation(1, 0.5)]
     assert len(servicer.calls) == 1
+
+
+def test_an_answer_larger_than_the_limit(ask: Callable[..., Any]) -> None:
+    # 7 MB, more than gRPC takes where nothing is set.
+    assert ask(Scripted(outputs=outputs(600_000), width=600_000)) == [Recommendation(1, 0.5)]
+    with pytest.raises(ServingError, match="max_message_mb"):
+        ask(Scripted(outputs=outputs(600_000), width=600_000), max_message_mb=5)
