@@ -2,7 +2,7 @@
 
 One event loop owns all state here, so nothing is locked; the graph runs on a few worker threads, and
 TensorFlow lets the loop go on meanwhile. While every worker is busy, requests gather and leave as one
-batch, so batches grow with the load; an idle worker waits for company at most `batch_timeout_us`.
+batch, so batches grow with the load by themselves.
 """
 
 import asyncio
@@ -43,6 +43,7 @@ class _Task:
     since: float
     deadline: float
     answer: "asyncio.Future[Answer]"
+    waits: bool = True
 
 
 @dataclass
@@ -105,6 +106,11 @@ class Batcher:
                 task.cancel()
         return answers[0] if len(answers) == 1 else padding.join(answers)
 
+    @property
+    def waiting(self) -> int:
+        """Users whose requests have come in, are still wanted, and are not being computed yet."""
+        return self._waiting
+
     def close(self) -> None:
         """Ends the workers, once what they compute is done."""
         self._pool.shutdown(wait=True)
@@ -120,6 +126,8 @@ class Batcher:
         queue.tasks.append(task)
         queue.rows += task.rows
         self._waiting += task.rows
+        # A caller that gives up makes room for another at once.
+        task.answer.add_done_callback(lambda _: self._leave(queue, task))
         # After the requests that came in with this one, so that they can share its batch.
         self._wake(0)
         return task.answer
@@ -137,12 +145,11 @@ class Batcher:
         """Hands batches that are due to idle workers."""
         self._alarm = None
         now = asyncio.get_running_loop().time()
-        patience = self.settings.batch_timeout_us / 1e6
         soonest: float | None = None
         # The queue whose first task waits longest goes first, so that none starves.
         for key, queue in sorted(self._queues.items(), key=lambda item: item[1].tasks[0].since):
             while self._idle and queue.tasks:
-                due = queue.tasks[0].since + patience
+                due = queue.tasks[0].since + self._patience()
                 if queue.rows < self.settings.max_batch_size and now < due:
                     soonest = min(due, soonest or due)
                     break
@@ -152,14 +159,20 @@ class Batcher:
         if soonest is not None:
             self._wake(soonest - now)
 
+    def _patience(self) -> float:
+        """Seconds that a request waits for company: none where no other is being computed, for then the
+        next may be far."""
+        alone = self._idle == self.settings.workers
+        return 0.0 if alone else self.settings.batch_timeout_us / 1e6
+
     def _take(self, queue: _Queue, now: float) -> list[_Task]:
         """The oldest tasks of a queue that fit into a batch and that somebody still waits for."""
         batch: list[_Task] = []
         rows = 0
-        while queue.tasks and rows + queue.tasks[0].rows <= self.settings.max_batch_size:
+        size = self.settings.batch_size(queue.rows)
+        while queue.tasks and (not batch or rows + queue.tasks[0].rows <= size):
             task = queue.tasks.popleft()
-            queue.rows -= task.rows
-            self._waiting -= task.rows
+            self._leave(queue, task)
             if task.answer.done():
                 continue
             if task.deadline <= now:
@@ -169,6 +182,13 @@ class Batcher:
             batch.append(task)
             rows += task.rows
         return batch
+
+    def _leave(self, queue: _Queue, task: _Task) -> None:
+        """The task waits no longer: it is computed, or given up."""
+        if task.waits:
+            task.waits = False
+            queue.rows -= task.rows
+            self._waiting -= task.rows
 
     def _start(self, queue: _Queue, batch: list[_Task]) -> None:
         if not batch:

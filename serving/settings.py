@@ -12,13 +12,14 @@ class BatchSettings:
 
     Attributes:
         max_batch_size: users in one batch; a larger request is computed in pieces.
-        batch_timeout_us: how long an idle worker waits for a batch to fill, in microseconds.
+        batch_timeout_us: how long an idle worker waits for a batch to fill, in microseconds, while
+            another worker computes; where none does, a request is computed at once.
         max_enqueued: users that may wait; requests beyond are refused at once.
         workers: batches computed at the same time.
     """
 
     max_batch_size: int = 64
-    batch_timeout_us: int = 0
+    batch_timeout_us: int = 1000
     max_enqueued: int = 1024
     workers: int = 2
 
@@ -33,6 +34,12 @@ class BatchSettings:
     def allowed_size(self, rows: int) -> int:
         """The batch size that rows are filled up to: the next power of two, or the largest size."""
         return min(1 << (rows - 1).bit_length(), self.max_batch_size)
+
+    def batch_size(self, waiting: int) -> int:
+        """How many of the waiting rows to compute: all that fit, or fewer where filling them up to an
+        allowed size would waste more than a quarter of it."""
+        size = self.allowed_size(waiting)
+        return size if waiting >= 0.75 * size else size // 2
 
 
 @dataclass(frozen=True)
