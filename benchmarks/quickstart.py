@@ -36,7 +36,7 @@ def main() -> None:
             f"the judge is not on this machine: expected {JUDGE.name} in ../shared/bench beside the checkout"
         )
     figures = {"complete_run": not (folder / "dataset").exists()} | run_quickstart(folder)
-    report(figures | judged(folder / "model"))
+    report(**figures, **judged(folder / "model"))
 
 
 def run_quickstart(folder: Path) -> dict[str, float]:

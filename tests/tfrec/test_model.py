@@ -102,7 +102,8 @@ def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) 
     from tfrec.training import batches_of, compile_model
 
     dataset = rich_dataset()
-    settings = small(f"model.fusion={fusion}", "training.epochs=6", "training.learning_rate=0.02")
+    compiled = f"training.xla={str(fusion == 'early').lower()}"  # one is enough: compiling takes seconds
+    settings = small(f"model.fusion={fusion}", "training.epochs=6", "training.learning_rate=0.02", compiled)
     model = model_of(dataset, settings)
     epochs = Epochs(dataset, settings)
     compile_model(model, settings, epochs.steps)
@@ -117,6 +118,14 @@ def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) 
         if np.array_equal(w.numpy(), old)
     ]
     assert unmoved == []
+
+
+def test_scores_are_float32_under_mixed_precision(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small("training.precision=mixed_bfloat16"))
+    query = model(packed(dataset, 16).inputs)
+    assert query.embedding.dtype == query.copy_score.dtype == model.candidate_tower.table().dtype == "float32"
+    assert model.query_tower.blocks[0].compute_dtype == "bfloat16"
 
 
 def test_saved_and_loaded_in_another_process_answers_bit_for_bit(

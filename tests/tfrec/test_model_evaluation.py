@@ -1,0 +1,34 @@
+"""A trained model beside the baselines, from its folder alone."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tfrec.config import load_settings
+from tfrec.dataset import Dataset
+from tfrec.errors import DataError
+from tfrec.model_evaluation import evaluate_model
+from tfrec.training import train
+
+SETTINGS = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.epochs=1")
+
+
+def test_it_finds_its_dataset_and_writes_all(
+    rich_dataset: Callable[..., Dataset], write_dataset: Callable[[Dataset, Path], None], tmp_path: Path
+) -> None:
+    write_dataset(rich_dataset(), tmp_path / "dataset")
+    train(tmp_path / "dataset", tmp_path / "model", load_settings(None, SETTINGS), quiet=True)
+    out = tmp_path / "model" / "evaluation"
+    evaluation = evaluate_model(tmp_path / "model", None, out, quiet=True)
+    assert list(evaluation.methods) == ["tfrec", "popular", "own", "sequential_rules"]
+    assert {p.name for p in out.iterdir()} >= {"metrics.json", "answers"}
+    # The same queries from the dataset moved elsewhere give the same figures.
+    shutil.move(tmp_path / "dataset", tmp_path / "moved")
+    with pytest.raises(DataError, match="Name a dataset with --dataset"):
+        evaluate_model(tmp_path / "model", None, out, quiet=True)
+    again = evaluate_model(tmp_path / "model", tmp_path / "moved", out, quiet=True)
+    assert again.methods["tfrec"].metrics == evaluation.methods["tfrec"].metrics
+    on_val = evaluate_model(tmp_path / "model", tmp_path / "moved", out, role="val", quiet=True)
+    assert on_val.queries != evaluation.queries
