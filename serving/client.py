@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,8 @@ from tfrec.servable import no_item
 __all__ = ["Encoding", "Event", "Query", "Recommendation", "Recommender", "ServingError", "Tls"]
 
 
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """An item of an answer, with its score or probability."""
+class Recommendation(NamedTuple):
+    """An item of an answer, with its score or probability; `item, score = …` takes it apart."""
 
     item: int | str
     score: float

@@ -66,6 +66,10 @@ def test_the_newest_events_count(shop: Recommender) -> None:
     assert items(shop.recommend([101, 101, 101, 102, 103, 104, 105], 5)) == [102, 103, 104, 105, 101]
 
 
+def test_an_answer_can_be_taken_apart(shop: Recommender) -> None:
+    assert dict(shop.recommend([], 2)) == {101: 1000, 102: 1000 - 1 / 16}
+
+
 def test_what_is_excluded_is_left_out_and_answers_may_be_short(shop: Recommender) -> None:
     assert items(shop.recommend([104], 5, exclude=[104, 101, 999])) == [102, 103, 105, 106]
     assert shop.recommend([104], exclude={101, 102, 103, 104, 105, 106}, k=5) == []
