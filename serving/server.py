@@ -16,6 +16,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving import reflection
 from serving.batching import Batcher
+from serving.health import HealthService
 from serving.loading import Servable, load_servable
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
@@ -50,7 +51,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ]
         )
-        self._health = health.aio.HealthServicer()
+        self._health = HealthService()
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -78,7 +79,7 @@ class Server:
         if self._watch:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
-        await self._health.enter_graceful_shutdown()
+        await self._health.end()
         await self._grpc.stop(self.settings.drain_s)
         await self.versions.close()
         self.batcher.close()

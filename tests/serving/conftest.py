@@ -1,6 +1,7 @@
 """A tiny real SavedModel whose answers can be worked out by hand, and servers that serve it."""
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from benchmarks.synthetic import CatalogueModule, Tensors, save_version
+from serving.loading import Servable
 from serving.server import Server, ServerSettings, running
 
 INT_IDS = [101, 102, 103, 104, 105, 106]
@@ -219,25 +221,80 @@ def tiny(int_server: Server, connect: Callable[..., Caller]) -> Caller:
     return connect(int_server.port)
 
 
-class Failing(Counting):
-    """Refuses events of the type `refuse`; `break` fails for a reason that is not the request's."""
+class Staged(Counting):
+    """Events whose type tells the graph what to do with the batch.
+
+    `refuse` complains about the request, `break` fails for a reason that is not the request's, and `slow`
+    takes about a second.
+    """
 
     def query(self, inputs: Tensors) -> tf.Tensor:
         kinds = inputs["event_type"]
         refuse = tf.debugging.assert_equal(tf.reduce_any(kinds == "refuse"), False, "no such event")
         with tf.control_dependencies([refuse]):
-            missing = tf.cond(
+            read = tf.cond(
                 tf.reduce_any(kinds == "break"),
                 lambda: tf.strings.length(tf.io.read_file("no/such/file")),
                 lambda: 0,
             )
-        return super().query(inputs) + tf.cast(missing, tf.float32)
+        turns = tf.where(tf.reduce_any(kinds == "slow"), 300, 0)
+        square = tf.random.normal([400, 400]) / 20
+        product = tf.while_loop(
+            lambda turn, _: turn < turns, lambda turn, x: (turn + 1, tf.tanh(x @ square)), (0, square)
+        )[1]
+        return super().query(inputs) + 0 * (product[0, 0] + tf.cast(read, tf.float32))
+
+
+class Stage:
+    """A servable of `Staged`, and a hold on the workers of servers in this process.
+
+    Attributes:
+        folder: the servable's.
+    """
+
+    def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self._arrived, self._go = threading.Event(), threading.Event()
+        patch.setattr(Servable, "run", self._run_when_let(Servable.run))
+
+    def _run_when_let(self, run: Callable[..., Any]) -> Callable[..., Any]:
+        def wait_and_run(servable: Servable, signature: str, inputs: Mapping[str, Any]) -> Any:
+            if (inputs["event_type"] == b"hold").any():
+                self._arrived.set()
+                assert self._go.wait(60)
+            return run(servable, signature, inputs)
+
+        return wait_and_run
+
+    def request(self, kind: str, users: int = 1) -> predict_pb2.PredictRequest:
+        """A request whose events are of this type."""
+        inputs = sequences([[101]] * users)
+        inputs["event_type"][:] = kind
+        return request_of(inputs)
+
+    @contextlib.contextmanager
+    def held(self, caller: Caller) -> Iterator[Any]:
+        """While the block runs, a worker of the server is busy with a request, whose call is yielded."""
+        call = caller.prediction.Predict.future(self.request("hold"))
+        assert self._arrived.wait(60)
+        try:
+            yield call
+        finally:
+            self._go.set()
 
 
 @pytest.fixture(scope="session")
-def write_failing() -> Callable[[Path], Path]:
-    """`write_failing(folder)`: version 1, which fails on two event types."""
-    return lambda folder: save_version(Failing(INT_IDS, 1), folder)
+def staged_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A servable of `Staged`."""
+    folder = tmp_path_factory.mktemp("staged") / "tiny"
+    save_version(Staged(INT_IDS, 1), folder)
+    return folder
+
+
+@pytest.fixture
+def stage(staged_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """A servable whose work the test holds and lets go, once."""
+    return Stage(staged_folder, monkeypatch)
 
 
 @pytest.fixture(scope="session")

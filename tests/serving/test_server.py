@@ -128,19 +128,20 @@ def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
 
 
 def test_sigterm_ends_what_runs_and_then_the_process(
-    int_folder: Path,
-    start: Callable[..., Any],
-    connect: Callable[..., Any],
-    sequences: Callable[..., Any],
-    request_of: Callable[..., Any],
+    stage: Any, start: Callable[..., Any], connect: Callable[..., Any], sequences: Callable[..., Any]
 ) -> None:
-    process, line = start(int_folder, "--port", 0, "--batch-timeout-us", 500_000)
+    process, line = start(stage.folder, "--port", 0)
     assert line.startswith("tiny serves on 127.0.0.1:")
     caller = connect(int(line.rsplit(":", 1)[1]))
-    calls = [caller.prediction.Predict.future(request_of(sequences([[101]]))) for _ in range(5)]
-    assert caller.states() == {1: ("AVAILABLE", "")}  # by when the calls have come in, too
+    watch = caller.health.Watch(HealthCheckRequest())
+    assert next(watch).status == HealthCheckResponse.SERVING
+    calls = [caller.prediction.Predict.future(stage.request("slow")) for _ in range(3)]
+    assert caller.states() == {1: ("AVAILABLE", "")}  # so the calls before have come in, too
     process.send_signal(signal.SIGTERM)
-    assert [call.result(timeout=30).model_spec.version.value for call in calls] == [1] * 5
+    assert next(watch).status == HealthCheckResponse.NOT_SERVING
+    assert [call.result(timeout=60).model_spec.version.value for call in calls] == [1] * 3
+    # The server ends though the watch does not: it is ended by the server.
+    assert [response.status for response in watch] == []
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in errors
