@@ -9,7 +9,6 @@ folder holds a finished quickstart, only what was left to do is timed, and `comp
 """
 
 import argparse
-import json
 import resource
 import subprocess
 import sys
@@ -17,68 +16,37 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks import judge
 from benchmarks.report import report
+from tfrec.dataset import Dataset
+from tfrec.trained import TrainedModel
 
-JUDGE = Path(__file__).resolve().parents[2] / "shared" / "bench" / "judge.py"
 DATASET = "completejourney"
-MB = 1024
 
 
 def main() -> None:
     """Measures, and prints one JSON object as the last line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--folder", type=Path, default=Path("quickstart"))
     folder = parser.parse_args().folder
-    if not JUDGE.exists():
-        sys.exit(
-            f"the judge is not on this machine: expected {JUDGE.name} in ../shared/bench beside the checkout"
-        )
+    judge.require_judge()
     figures = {"complete_run": not (folder / "dataset").exists()} | run_quickstart(folder)
-    report(**figures, **judged(folder / "model"))
+    trained = TrainedModel.load(folder / "model")
+    with tempfile.TemporaryDirectory() as scratch:
+        judge.prepare(DATASET, Path(scratch))
+        queries = Dataset.load(Path(scratch) / "dataset").in_rows_of(trained.facts)
+        report(**figures, **judge.score(DATASET, trained.model, queries, Path(scratch)))
 
 
 def run_quickstart(folder: Path) -> dict[str, float]:
     """Runs the command; its output goes to stderr."""
     began = time.perf_counter()
-    command = [
-        sys.executable,
-        "-c",
-        "from tfrec.cli import main; main()",
-        "quickstart",
-        "--folder",
-        str(folder),
-    ]
-    subprocess.run(command, check=True, stdout=sys.stderr)
+    program = [sys.executable, "-c", "from tfrec.cli import main; main()"]
+    subprocess.run([*program, "quickstart", "--folder", str(folder)], check=True, stdout=sys.stderr)
     seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / MB
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     return {"seconds": round(seconds, 1), "peak_mb": round(peak)}
-
-
-def judged(model_folder: Path) -> dict[str, float]:
-    """Returns the judge's metrics of a model's answers to its test queries."""
-    import numpy as np
-
-    import data_prep
-    from tfrec.dataset import Dataset
-    from tfrec.evaluation import answers_frame
-    from tfrec.prediction import Predictor
-    from tfrec.trained import TrainedModel
-
-    with tempfile.TemporaryDirectory() as scratch:
-        work = Path(scratch)
-        subprocess.run(
-            [sys.executable, str(JUDGE), "split", DATASET, str(work)], check=True, stdout=sys.stderr
-        )
-        data_prep.prepare("judge", [work / "events.parquet"], work / "dataset")
-        trained = TrainedModel.load(model_folder)
-        queries = Dataset.load(work / "dataset").in_rows_of(trained.facts)
-        at = np.flatnonzero(queries.sequences.is_role("test"))
-        answers = answers_frame(queries, at, Predictor(trained.model)(queries, at))
-        answers.to_parquet(work / "answers.parquet", index=False)
-        command = [sys.executable, str(JUDGE), "score", DATASET, str(work / "answers.parquet")]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""The judge of `../shared/bench`: its events as a dataset of ours, our answers as figures of its."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import data_prep
+from data_prep import PrepareOptions
+from data_prep.sources import SOURCES
+from tfrec.dataset import Dataset
+from tfrec.evaluation import answers_frame
+from tfrec.model import TwoTowerModel
+from tfrec.prediction import Predictor
+from tfrec.schema import DatasetSchema
+
+JUDGE = Path(__file__).resolve().parents[2] / "shared" / "bench" / "judge.py"
+DATASETS = ("ebnerd", "ml-1m", "beauty", "completejourney")
+
+# What a log is and its events file cannot say: a basket of Complete Journey has no inner order.
+KNOWN = {"completejourney": {"ordered_sessions": False, "repeats": "across_sessions"}}
+
+
+def require_judge() -> None:
+    """Ends the program where the judge is not beside the checkout."""
+    if not JUDGE.exists():
+        sys.exit("the judge is not here: expected ../shared/bench/judge.py beside the checkout")
+
+
+def prepare(dataset: str, folder: Path) -> DatasetSchema:
+    """Lets the judge split a log into `folder/events.parquet`, and makes it `folder/dataset`."""
+    subprocess.run([sys.executable, str(JUDGE), "split", dataset, str(folder)], check=True, stdout=sys.stderr)
+    options = SOURCES["judge"].defaults.model_dump() | KNOWN.get(dataset, {})
+    chosen = PrepareOptions.model_validate(options)
+    return data_prep.prepare("judge", [folder / "events.parquet"], folder / "dataset", chosen, overwrite=True)
+
+
+def score(
+    dataset: str, model: TwoTowerModel, queries: Dataset, folder: Path, role: str = "test"
+) -> dict[str, float]:
+    """Lets a model answer the queries of a role, and returns what the judge says of it.
+
+    Args:
+        dataset: the judge's name of the log.
+        model: trained.
+        queries: in the rows of the model's vocabularies.
+        folder: for the file of answers.
+        role: "test" or "val".
+    """
+    at = np.flatnonzero(queries.sequences.is_role(role))
+    path = folder / "answers.parquet"
+    answers_frame(queries, at, Predictor(model)(queries, at)).to_parquet(path, index=False)
+    command = [sys.executable, str(JUDGE), "score", dataset, str(path), "--role", role]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"the judge refuses the answers: {done.stderr[-1000:]}")
+    return json.loads(done.stdout)
