@@ -20,7 +20,7 @@ class Load:
         seconds: from the first call to the last answer.
         latencies: seconds of each call.
         errors: texts of the calls that failed.
-        answers: what `keep` made of each answer.
+        answers: the answers in bytes, where they are kept.
     """
 
     seconds: float = 0.0
@@ -37,6 +37,7 @@ def run_load(
     *,
     count: int | None = None,
     keep_answers: bool = False,
+    into: Load | None = None,
 ) -> Load:
     """Calls Predict from `concurrency` callers, each anew as soon as it is answered.
 
@@ -49,19 +50,22 @@ def run_load(
         seconds: when to stop.
         count: or after how many calls.
         keep_answers: whether `Load.answers` holds the serialized answers.
+        into: what to fill, for a caller in another thread that watches it grow.
     """
-    return asyncio.run(_run(target, requests, concurrency, seconds, count, keep_answers))
+    load = into or Load()
+    asyncio.run(_run(load, target, requests, concurrency, seconds, count, keep_answers))
+    return load
 
 
 async def _run(
+    load: Load,
     target: str,
     requests: Sequence[bytes],
     concurrency: int,
     seconds: float,
     count: int | None,
     keep_answers: bool,
-) -> Load:
-    load = Load()
+) -> None:
     # Messages of 64 sequences are larger than gRPC's own limit for small ones.
     options = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
     async with grpc.aio.insecure_channel(target, options) as channel:
@@ -86,4 +90,3 @@ async def _run(
 
         await asyncio.gather(*(caller(first) for first in range(concurrency)))
         load.seconds = time.perf_counter() - began
-    return load

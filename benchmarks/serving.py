@@ -1,4 +1,4 @@
-"""What the embedded server makes of a servable's speed: `python -m benchmarks.serving [--servable PATH]`.
+"""What the embedded server makes of a servable's speed: `python -m benchmarks.serving [--servable servables/NAME]`.
 
 For 1 and 64 users a request, at concurrency 1, 8 and 64: requests and users a second and latencies over
 gRPC on loopback, beside direct calls of the same SavedModel with as many users a call in one process.
@@ -27,11 +27,13 @@ from benchmarks.requests import random_inputs, to_request
 from benchmarks.server_process import serving
 from serving.loading import Servable, load_servable
 from serving.tensors import Array
+from tfrec.errors import DataError
 from tfrec.progress import track
 
 USERS = (1, 64)
 CONCURRENCY = (1, 8, 64)
 DISTINCT = 8
+QUICKSTART = Path("quickstart/servables/exact")
 ENQUEUED = 2 * max(USERS) * max(CONCURRENCY)
 """Room for all callers: what is measured is work, not refusals."""
 
@@ -47,12 +49,18 @@ class Case:
 def main(arguments: list[str] | None = None) -> None:
     """Measures, prints a table to stderr, and the figures as the last line of stdout."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--servable", type=Path, help="a version folder; a synthetic one by default")
+    parser.add_argument(
+        "--servable",
+        type=Path,
+        default=QUICKSTART if QUICKSTART.is_dir() else None,
+        help="servables/NAME; by default the quickstart's exact one, or else a synthetic one",
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     options = parser.parse_args(arguments)
     with contextlib.ExitStack() as stack:
-        version = options.servable or _synthetic(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        version = _newest(options.servable) if options.servable else _synthetic(place)
         servable = load_servable(version)
         target = stack.enter_context(serving(version.parent, "--max-enqueued", str(ENQUEUED)))
         pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
@@ -61,7 +69,8 @@ def main(arguments: list[str] | None = None) -> None:
         figures = [measure(servable, target, case, pool, options) for case in work]
     _print_table(figures)
     report(
-        servable="given" if options.servable else "synthetic",
+        servable=servable.info.name,
+        retrieval=servable.info.retrieval,
         items=servable.info.items,
         max_length=servable.info.max_length,
         cases=figures,
@@ -112,6 +121,14 @@ def direct(servable: Servable, inputs: list[dict[str, Array]], seconds: float) -
         servable.run("recommend", inputs[calls % len(inputs)])
         calls += 1
     return calls * users / (time.perf_counter() - began)
+
+
+def _newest(folder: Path) -> Path:
+    """The newest version in a servable's folder."""
+    versions = [path for path in folder.glob("*") if path.name.isdigit()]
+    if not versions:
+        raise DataError(f"{folder} holds no version. `tfrec export` writes one; name the folder above it.")
+    return max(versions, key=lambda path: int(path.name))
 
 
 def _synthetic(folder: Path) -> Path:
