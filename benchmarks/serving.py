@@ -1,4 +1,4 @@
-"""What the embedded server makes of a servable's speed: `python -m benchmarks.serving [--servable servables/NAME]`.
+"""What the embedded server makes of a servable's speed: `python -m benchmarks.serving --servable FOLDER`.
 
 For 1 and 64 users a request, at concurrency 1, 8 and 64: requests and users a second and latencies over
 gRPC on loopback, beside direct calls of the same SavedModel with as many users a call in one process.
