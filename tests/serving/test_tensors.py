@@ -17,8 +17,6 @@ ARRAYS = KINDS.flatmap(lambda kind: arrays.arrays(kind, arrays.array_shapes(min_
 TEXTS = arrays.arrays(
     object, arrays.array_shapes(min_side=0), elements=st.binary(max_size=5), fill=st.nothing()
 )
-    object, arrays.array_shapes(min_side=0), elements=st.binary(max_size=5), fill=st.nothing()
-)
 
 
 @given(array=ARRAYS | TEXTS)
