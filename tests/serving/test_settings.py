@@ -38,4 +38,4 @@ def test_batches_are_filled_up_to_few_sizes(rows: int, size: int) -> None:
 
 @pytest.mark.parametrize(("waiting", "taken"), [(1, 1), (5, 4), (6, 8), (20, 16), (24, 32), (500, 64)])
 def test_no_more_than_a_quarter_is_wasted(waiting: int, taken: int) -> None:
-    assert BatchSettings().batch_size(waiting) == taken
+    assert BatchSettings(max_batch_size=64).batch_size(waiting) == taken
