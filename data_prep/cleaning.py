@@ -8,7 +8,7 @@ import pandas as pd
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions
 from data_prep.report import Report
-from data_prep.values import A_DAY
+from data_prep.times import A_DAY
 
 LEAST_BOT_LIMIT = 300
 """No busy day below this many events makes a bot."""

@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from data_prep.log import Column, Log
+from data_prep.log import Log
 from data_prep.splits import TEST, TRAIN, VAL
-from tfrec.schema import FIRST_ROW, ContextColumn, Counts, Repeats
+from data_prep.vocabularies import TrainValues
+from tfrec.schema import ContextColumn, Counts, Repeats
 
 LAST_POSITION = 10**6
 """No log counts a user's events further than this; unix seconds are beyond it."""
@@ -30,15 +31,17 @@ def has_clock_times(log: Log) -> bool:
     return not bool(((first <= 1) & (last - first == size - 1)).all())
 
 
-def context_facts(log: Log, train: np.ndarray) -> tuple[ContextColumn, ...]:
+def context_facts(
+    contexts: dict[str, TrainValues | np.ndarray], train: np.ndarray
+) -> tuple[ContextColumn, ...]:
     """Returns the schema of the context columns; means and deviations over train events."""
-    return tuple(_context(name, column, train) for name, column in log.context.items())
+    return tuple(_context(name, found, train) for name, found in contexts.items())
 
 
-def _context(name: str, column: Column | np.ndarray, train: np.ndarray) -> ContextColumn:
-    if isinstance(column, Column):
-        return ContextColumn(name=name, kind="categorical", size=len(column.values) + FIRST_ROW)
-    numbers = column[train]
+def _context(name: str, found: TrainValues | np.ndarray, train: np.ndarray) -> ContextColumn:
+    if isinstance(found, TrainValues):
+        return ContextColumn(name=name, kind="categorical", size=found.size)
+    numbers = found[train]
     numbers = numbers[np.isfinite(numbers)].astype(np.float64)
     mean, std = (float(numbers.mean()), float(numbers.std())) if len(numbers) else (0.0, 0.0)
     return ContextColumn(name=name, kind="numeric", mean=mean, std=std if std > 0 else 1.0)

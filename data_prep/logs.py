@@ -1,20 +1,23 @@
 """Files -> a log: columns are read and checked, bad rows set aside with a reason."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from data_prep.files import FileTable
+from data_prep.file_table import FileTable
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions
-from data_prep.values import encode, read_context, read_times, too_long
+from data_prep.rejected import rejected_rows, too_many
+from data_prep.times import read_positions, read_times
+from data_prep.values import MAX_ID_BYTES, encode, read_context, too_long
 from tfrec.errors import DataError
 
-EXAMPLES = 3
-BROKEN = "a number of fields other than the header's"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,28 +47,46 @@ def read_log(files: Sequence[FileTable], options: PrepareOptions) -> Reading:
     """Reads the columns that the options name.
 
     Raises:
-        DataError: the log has no rows, or more of them are unreadable than is allowed.
+        DataError: the log has no rows, a column holds what it cannot hold, or more rows are
+            unreadable than is allowed.
     """
     rows = sum(f.table.num_rows + len(f.broken) for f in files)
     if not rows:
         names = ", ".join(str(f.path) for f in files)
         raise DataError(f"{names}: the log is empty; expected at least one row of user, item and time")
     table = _together(files)
-    user, item = encode(table[options.user]), encode(table[options.item])
-    times = read_times(table[options.time], options.time_unit, options.time)
-    reasons = _reasons(user, item, times.readable, table[options.time], options)
-    bad = reasons != ""
-    rejected = _rejected(files, table, bad, reasons)
-    share = len(rejected) / rows
-    if share > options.max_rejected_share or bad.all():
-        raise DataError(_too_many(rejected, rows, options))
+    user, item = _column(table, options.user, encode), _column(table, options.item, encode)
+    session = _column(table, options.session, encode) if options.session else None
+    times = _column(
+        table,
+        options.time,
+        read_positions
+        if options.has_clock is False
+        else lambda values: read_times(values, options.time_unit),
+    )
+    reasons = {
+        f"{options.user} is missing": user.codes < 0,
+        f"{options.item} is missing": item.codes < 0,
+        f"{options.time} is missing": table[options.time].is_null().to_numpy(),
+        f"{options.time} is {times.expected}": ~times.readable,
+        f"{options.user} is longer than {MAX_ID_BYTES} bytes": too_long(user),
+        f"{options.item} is longer than {MAX_ID_BYTES} bytes": too_long(item),
+        f"{options.session} is missing": session.codes < 0 if session else np.zeros(len(user.codes), bool),
+    }
+    bad = np.logical_or.reduce(list(reasons.values()))
+    rejected = rejected_rows(files, table, bad, reasons)
+    if len(rejected) / rows > options.max_rejected_share or bad.all():
+        raise DataError(too_many(rejected, rows, options.max_rejected_share, columns_of(options)))
     log = Log(
         user=user,
         item=item,
         time=times.seconds,
         event=_event_types(table, options),
-        session=encode(table[options.session]) if options.session else None,
-        context={name: read_context(table[name], kind) for name, kind in options.context.items()},
+        session=session,
+        context={
+            name: _column(table, name, functools.partial(read_context, kind=kind))
+            for name, kind in options.context.items()
+        },
     )
     return Reading(log.take(~bad), rejected, rows, times.unit)
 
@@ -81,70 +102,24 @@ def _together(files: Sequence[FileTable]) -> pa.Table:
         )
 
 
+def _column(table: pa.Table, name: str, read: Callable[[pa.Array], T]) -> T:
+    """Reads a column.
+
+    Raises:
+        DataError: it is of a type that cannot be read so.
+    """
+    values = table[name].combine_chunks()
+    if isinstance(values, pa.ChunkedArray):  # a table without rows, or beyond 2 GiB of text
+        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+    try:
+        return read(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"column {name!r} holds {values.type}; expected integers, numbers or text ({str(error)[:200]})"
+        ) from error
+
+
 def _event_types(table: pa.Table, options: PrepareOptions) -> Column:
     if options.event is None:
         return Column(np.zeros(table.num_rows, np.int32), pd.Index(["event"], dtype=object))
-    column = encode(table[options.event].cast(pa.string()))
-    return Column(column.codes, column.values.astype(str).astype(object))
-
-
-def _reasons(
-    user: Column, item: Column, readable: np.ndarray, time: pa.ChunkedArray, options: PrepareOptions
-) -> np.ndarray:
-    """[rows] why each row cannot be used; "" where it can."""
-    missing_time = time.is_null().to_numpy()
-    conditions = {
-        f"{options.user} is missing": user.codes < 0,
-        f"{options.item} is missing": item.codes < 0,
-        f"{options.time} is missing": missing_time,
-        f"{options.time} is no time between 1970 and tomorrow": ~readable,
-        f"{options.user} is too long": too_long(user),
-        f"{options.item} is too long": too_long(item),
-    }
-    codes = np.select(list(conditions.values()), range(1, len(conditions) + 1), 0)
-    return np.array(["", *conditions], dtype=object)[codes]
-
-
-def _rejected(
-    files: Sequence[FileTable], table: pa.Table, bad: np.ndarray, reasons: np.ndarray
-) -> pd.DataFrame:
-    """The rows set aside, and the lines that are no rows."""
-    at = np.flatnonzero(bad)
-    begins = np.cumsum([0, *(f.table.num_rows for f in files)])
-    of_file = np.searchsorted(begins, at, side="right") - 1
-    names = np.array([f.path.name for f in files], dtype=object)
-    first = np.array([f.first_row for f in files])
-    fields = table.take(pa.array(at)).to_pandas()
-    rows = pd.DataFrame(
-        {
-            "file": names[of_file],
-            "row_number": (at - begins[of_file] + first[of_file]).astype(np.int64),
-            "reason": reasons[at],
-            **{name: fields[name].astype("string") for name in fields.columns},
-        }
-    )
-    broken = [
-        {
-            "file": f.path.name,
-            "row_number": number,
-            "reason": BROKEN,
-            "text": text,
-        }
-        for f in files
-        for number, text in f.broken
-    ]
-    return pd.concat([rows, pd.DataFrame(broken)], ignore_index=True) if broken else rows
-
-
-def _too_many(rejected: pd.DataFrame, rows: int, options: PrepareOptions) -> str:
-    counts = "; ".join(f"{n:,} times {reason}" for reason, n in rejected["reason"].value_counts().items())
-    fields = [name for name in columns_of(options) if name in rejected.columns]
-    examples = "; ".join(
-        f"{row['file']}, row {row['row_number']}: "
-        + ", ".join(f"{name}={str(row[name])[:40]!r}" for name in fields)
-        for row in rejected.head(EXAMPLES).to_dict("records")
-    )
-    return (
-        f"{len(rejected):,} of {rows:,} rows cannot be read, more than --max-rejected-share "
-        f"{options.max_rejected_share:g} allows. Nothing was written. {counts}. For example {examples}"
-    )
+    return _column(table, options.event, lambda values: encode(values.cast(pa.string()), integers=False))

@@ -1,14 +1,13 @@
 """What can be chosen when a log is prepared."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tfrec.schema import Repeats
 
 TimeUnit = Literal["auto", "iso", "s", "ms", "us"]
-FeatureKind = Literal["categorical", "multi", "numeric"]
 Split = Literal["last_session", "leave_one_out", "global_time", "none"]
 
 
@@ -37,7 +36,7 @@ class PrepareOptions(BaseModel):
     drop_duplicates: bool = Field(True, description="drop rows that are equal in all columns that are read")
     drop_repeats: bool = Field(False, description="drop an event whose item is that of the one before it")
     once_per_session: bool = Field(False, description="keep an item's first event in a session alone")
-    max_events_a_day: int | Literal["auto", "none"] = Field(
+    max_events_a_day: Annotated[int, Field(ge=1)] | Literal["auto", "none"] = Field(
         "auto", description="users with a busier day are bots and are dropped; auto: as the data suggests"
     )
     min_item_events: int = Field(1, ge=1)

@@ -35,5 +35,15 @@ class Report:
         console.print(
             f"sessions by {'id' if schema.session_from == 'id' else f'gaps of {schema.session_gap_s} s'}, "
             f"{'ordered' if schema.ordered_sessions else 'no order inside'}; "
-            f"{'clock times' if schema.has_clock else 'positions for times'}; items repeat {schema.repeats}"
+            f"{'clock times' if schema.has_clock else 'positions for times'}; "
+            f"{'items never repeat' if schema.repeats == 'never' else f'items repeat {schema.repeats}'}"
         )
+        for what, columns in (("context", schema.context), ("item features", schema.item_features)):
+            if columns:
+                found = ", ".join(f"{column.name} ({column.kind})" for column in columns)
+                console.print(f"{what}: {found}", markup=False)
+        if schema.split != "none" and not (c.val_events and c.test_events):
+            console.print(
+                f"[yellow]The split leaves {c.val_events:,} val and {c.test_events:,} test events: "
+                "a model cannot be tuned or measured on none. Another --split may fit this log better.[/]"
+            )

@@ -1,5 +1,7 @@
 """Events in order, and cut into sessions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -22,6 +24,12 @@ def sort_events(log: Log, options: PrepareOptions) -> Log:
     if not options.ordered_sessions:
         inside = np.random.default_rng(options.seed).permutation(len(log))
     return log.take(np.lexsort((inside, log.session.codes, start, user)))
+
+
+def with_positions(log: Log) -> Log:
+    """Returns the sorted events with their place in the user's history, from 0, for times."""
+    user = pd.Series(log.user.codes)
+    return replace(log, time=user.groupby(user.to_numpy()).cumcount().to_numpy(np.int64))
 
 
 def shuffle_inside(log: Log, session: np.ndarray, seed: int) -> Log:
@@ -60,6 +68,6 @@ def first_in_session(log: Log, session: np.ndarray) -> np.ndarray:
 
 def _rank(log: Log) -> np.ndarray:
     """[E] the place of each event's user in the sorted order of raw ids."""
-    place = np.empty(len(log.user.values), np.int64)
-    place[log.user.values.argsort()] = np.arange(len(place))
+    place = np.empty(len(log.user.values), np.int32)
+    place[log.user.values.argsort()] = np.arange(len(place), dtype=np.int32)
     return place[log.user.codes]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.options import Split
-from data_prep.values import A_DAY
+from data_prep.times import A_DAY
 
 TRAIN, VAL, TEST = 0, 1, 2
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from data_prep.catalogue import ItemTable
+from data_prep.items import ItemTable
 from data_prep.log import Log
 from data_prep.logs import Reading
 from data_prep.options import PrepareOptions

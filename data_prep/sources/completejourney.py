@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from data_prep.catalogue import ItemTable
 from data_prep.files import read_files
+from data_prep.items import ItemTable
 from data_prep.logs import columns_of, read_log
 from data_prep.options import PrepareOptions
 from data_prep.sources.base import Found, Source
@@ -36,10 +36,10 @@ def data_folder() -> Path:
 
 
 def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads the transactions, of the package where no path is given, and the products beside them."""
-    paths = list(paths) or [data_folder() / "transactions.parquet"]
-    reading = read_log(list(read_files(paths, columns_of(options))), options)
+    """Reads the transactions, of the package where no path is given, and the products of the package."""
     products = data_folder() / "products.parquet"
+    paths = list(paths) or [products.with_name("transactions.parquet")]
+    reading = read_log(list(read_files(paths, columns_of(options))), options)
     frame = pq.read_table(products).to_pandas().rename(columns={"product_id": "item_id"})
     return Found.of(reading, ItemTable(frame, dict.fromkeys(FEATURES, "categorical"), NAMES))
 

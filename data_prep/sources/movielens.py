@@ -1,18 +1,18 @@
 """MovieLens: ratings.dat (1M, 10M), ratings.csv (20M and later) or u.data (100K), and the movies beside."""
 
-import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
-from data_prep.catalogue import ItemTable
-from data_prep.files import FileTable, read_file
+from data_prep.file_table import FileTable, present
+from data_prep.files import read_file
+from data_prep.items import ItemTable
 from data_prep.logs import columns_of, read_log
 from data_prep.options import PrepareOptions
 from data_prep.sources.base import Found, Source
+from data_prep.text import read_bare_text
 from tfrec.errors import DataError
 
 RATINGS = ("ratings.dat", "ratings.csv", "u.data")
@@ -52,23 +52,16 @@ def _ratings(paths: Sequence[Path]) -> Path:
 def _read_ratings(path: Path, options: PrepareOptions) -> FileTable:
     if path.suffix == ".csv":
         return read_file(path, columns_of(options))
-    return FileTable(path, _without_header(path, COLUMNS).select(columns_of(options)))
+    file = _without_header(path, COLUMNS)
+    return replace(file, table=file.table.select(present(path, columns_of(options), COLUMNS)))
 
 
-def _without_header(path: Path, names: Sequence[str]) -> pa.Table:
-    """A file of '::' or tabs, as strings."""
+def _without_header(path: Path, names: Sequence[str]) -> FileTable:
+    """A file of '::' or tabs, in Latin 1."""
     content = path.read_bytes().decode("latin-1").replace("::", "\t").encode()
-    try:
-        return pa_csv.read_csv(
-            io.BytesIO(content),
-            read_options=pa_csv.ReadOptions(column_names=list(names)),
-            parse_options=pa_csv.ParseOptions(delimiter="\t", quote_char=False),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    if not content.strip():
+        raise DataError(f"{path} is empty")
+    return read_bare_text(path, content, names, "\t")
 
 
 def _read_movies(path: Path) -> pd.DataFrame:
@@ -76,7 +69,7 @@ def _read_movies(path: Path) -> pd.DataFrame:
         frame = read_file(path, ["movieId", "title", "genres"]).table.to_pandas()
         return frame.rename(columns={"movieId": "item_id"})
     if path.name == "movies.dat":
-        return _without_header(path, ["item_id", "title", "genres"]).to_pandas()
+        return _without_header(path, ["item_id", "title", "genres"]).table.to_pandas()
     frame = pd.read_csv(path, sep="|", header=None, encoding="latin-1")
     flags = frame.iloc[:, 5:].to_numpy(bool)
     genres = ["|".join(g for g, has in zip(GENRES, row, strict=False) if has) for row in flags]

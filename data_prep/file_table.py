@@ -1,0 +1,54 @@
+"""What is read from one file."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tfrec.errors import DataError
+
+
+@dataclass
+class FileTable:
+    """The columns of a file, and the lines that are no rows.
+
+    Rows are numbered from 1; a header is a row, an empty line is none.
+
+    Attributes:
+        path: of the file.
+        table: its rows, without the broken ones.
+        first_row: number of the first row below the header.
+        broken: (row number, text) of lines that are no rows, in order.
+    """
+
+    path: Path
+    table: pa.Table
+    first_row: int = 1
+    broken: list[tuple[int, str]] = field(default_factory=list)
+
+    def row_numbers(self, at: np.ndarray) -> np.ndarray:
+        """Returns the numbers in the file of the table's rows at the given places."""
+        broken = np.array([number for number, _ in self.broken], np.int64)
+        # A broken row with j others before it has `number - first_row - j` good rows before it.
+        before = broken - self.first_row - np.arange(len(broken))
+        return at + self.first_row + np.searchsorted(before, at, side="right")
+
+
+def present(path: Path, columns: Sequence[str] | None, names: Sequence[str]) -> list[str]:
+    """Returns the columns to read: those wanted, or all.
+
+    Raises:
+        DataError: one is not there.
+    """
+    for column in columns or ():
+        if column not in names:
+            near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise DataError(
+                f"{path} has no column {column!r}; its columns are {', '.join(map(repr, names))}.{hint} "
+                "Name the columns with --user, --item, --time."
+            )
+    return list(dict.fromkeys(columns)) if columns is not None else list(names)

@@ -1,0 +1,86 @@
+"""What a source knows of items, and which of its columns are features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from data_prep.files import read_file
+from tfrec.errors import DataError
+
+MANY_SHARE = 0.01
+"""A text column is multi-valued when so many of its values hold a '|'."""
+NAME_SHARE = 0.9
+"""A text column names items, and tells nothing of their kind, when so many of its values differ."""
+FEW_ITEMS = 20
+"""In a smaller table values may all differ by chance."""
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """What a source knows of items.
+
+    Attributes:
+        frame: a line an item: `item_id`, and any columns.
+        kinds: kinds of the columns that are features: numeric, categorical or multi.
+        names: columns that name an item to people.
+    """
+
+    frame: pd.DataFrame
+    kinds: dict[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+
+def read_items(path: Path, id_column: str, forced: Mapping[str, str]) -> ItemTable:
+    """Reads a file of items: every column but the id is a feature, or names the item.
+
+    Args:
+        path: CSV, Parquet or JSON lines.
+        id_column: its column of item ids.
+        forced: kinds by column; `auto` is found out, `none` is no feature.
+
+    Raises:
+        DataError: the file cannot be read, or lacks the column or one that `forced` names.
+    """
+    read_file(path, [id_column, *forced])  # refuses a file without the columns, in words
+    frame = read_file(path).table.to_pandas().rename(columns={id_column: "item_id"})
+    columns = [name for name in frame.columns if name != "item_id"]
+    if "train_count" in columns:
+        raise DataError(f"{path} has a column 'train_count', a name that the catalogue needs. Rename it.")
+    kinds, names = {}, []
+    for name in columns:
+        frame[name] = _numbers_where_all_are(frame[name])
+        kind = forced.get(name, "auto")
+        kind = found_kind(frame[name]) if kind == "auto" else kind
+        if kind == "name":
+            names.append(name)
+        elif kind != "none":
+            kinds[name] = kind
+    return ItemTable(frame, kinds, tuple(names))
+
+
+def found_kind(column: pd.Series) -> str:
+    """Returns numeric for numbers, multi for lists and text with '|' between values, name, or categorical."""
+    given = column.dropna()
+    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+        return "numeric"
+    if given.map(lambda v: isinstance(v, (list, np.ndarray))).any():
+        return "multi"
+    text = given.astype(str)
+    if len(text) and text.str.contains("|", regex=False).mean() > MANY_SHARE:
+        return "multi"
+    if len(text) >= FEW_ITEMS and text.nunique() > NAME_SHARE * len(text):
+        return "name"
+    return "categorical"
+
+
+def _numbers_where_all_are(column: pd.Series) -> pd.Series:
+    """Text of a CSV as numbers, where every value is one."""
+    if not pd.api.types.is_string_dtype(column):
+        return column
+    try:
+        return pd.to_numeric(column)
+    except (ValueError, TypeError):
+        return column
