@@ -1,6 +1,7 @@
 """One version of a model in memory: loaded with TensorFlow, called with arrays."""
 
 import importlib
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from serving.signatures import Signature
 from serving.tensors import Array
 from tfrec.errors import DataError
 from tfrec.servable import DEFAULT_SIGNATURE, ServableInfo
+
+log = logging.getLogger("tfrec.serving")
 
 SERVE_TAG = "serve"
 
@@ -35,6 +38,17 @@ class Servable:
         tensors = {name: tf.constant(array) for name, array in inputs.items()}
         outputs = self.model.signatures[signature](**tensors)
         return {name: tensor.numpy() for name, tensor in outputs.items()}
+
+
+def use_threads(intra_op: int) -> None:
+    """Says how many threads compute one op; 0 leaves it to TensorFlow, as does one that computes already."""
+    import tensorflow as tf
+
+    if intra_op and tf.config.threading.get_intra_op_parallelism_threads() != intra_op:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(intra_op)
+        except RuntimeError:
+            log.info("TensorFlow computes already, so each op keeps the threads it has")
 
 
 def load_servable(folder: Path) -> Servable:

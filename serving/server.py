@@ -17,7 +17,7 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from serving import reflection
 from serving.batching import Batcher
 from serving.health import HealthService
-from serving.loading import Servable, load_servable
+from serving.loading import Servable, load_servable, use_threads
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
 from serving.settings import ServerSettings
@@ -61,6 +61,7 @@ class Server:
             DataError: no version can serve.
             SettingsError: the address or the certificate cannot be used.
         """
+        use_threads(self.settings.intra_op_threads)
         await self.versions.look()
         self.versions.require()
         prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(

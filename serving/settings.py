@@ -1,5 +1,6 @@
 """What the embedded server serves, and how."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,13 +16,13 @@ class BatchSettings:
         batch_timeout_us: how long an idle worker waits for a batch to fill, in microseconds, while
             another worker computes; where none does, a request is computed at once.
         max_enqueued: users that may wait; requests beyond are refused at once.
-        workers: batches computed at the same time.
+        workers: batches computed at the same time; as many as there are cores by default.
     """
 
-    max_batch_size: int = 64
+    max_batch_size: int = 8
     batch_timeout_us: int = 1000
     max_enqueued: int = 1024
-    workers: int = 2
+    workers: int = field(default_factory=lambda: cores())
 
     def __post_init__(self) -> None:
         _check_least(
@@ -56,6 +57,8 @@ class ServerSettings:
         max_message_mb: the largest request and answer, in MiB.
         tls_cert: PEM file of the server's certificate, with those that vouch for it.
         tls_key: PEM file of its private key; with both the server speaks TLS.
+        intra_op_threads: threads that compute one op of one batch; 0 leaves it to TensorFlow. On a CPU
+            many batches on one thread each get more done than few on many: the ops are small.
         batching: how requests are computed together.
     """
 
@@ -68,6 +71,7 @@ class ServerSettings:
     max_message_mb: int = 64
     tls_cert: Path | None = None
     tls_key: Path | None = None
+    intra_op_threads: int = 1
     batching: BatchSettings = field(default_factory=BatchSettings)
 
     def __post_init__(self) -> None:
@@ -76,6 +80,7 @@ class ServerSettings:
             poll_interval_s=(self.poll_interval_s, 0.01),
             drain_s=(self.drain_s, 0),
             max_message_mb=(self.max_message_mb, 1),
+            intra_op_threads=(self.intra_op_threads, 0),
         )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("TLS needs both tls_cert and tls_key, found one of them.")
@@ -84,6 +89,13 @@ class ServerSettings:
     def model_name(self) -> str:
         """The name that requests call the model by."""
         return self.name or self.folder.resolve().name
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check_least(**settings: tuple[float, float]) -> None:

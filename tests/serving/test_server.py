@@ -158,3 +158,17 @@ def test_a_folder_without_versions_ends_the_command_with_words(
     assert process.returncode == 2
     assert "holds no version" in errors
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(("threads", "expected"), [(1, 1), (3, 3), (0, 0)])
+def test_the_threads_of_an_op_reach_tensorflow(int_folder: Path, threads: int, expected: int) -> None:
+    """In a process of its own, for TensorFlow takes them only before it computes."""
+    script = f"""
+from pathlib import Path
+from serving.server import ServerSettings, running
+with running(ServerSettings(Path({str(int_folder)!r}), port=0, intra_op_threads={threads})):
+    import tensorflow as tf
+    print(tf.config.threading.get_intra_op_parallelism_threads())
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == [str(expected)]

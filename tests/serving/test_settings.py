@@ -18,6 +18,7 @@ from tfrec.errors import SettingsError
         (ServerSettings, "poll_interval_s", 0),
         (ServerSettings, "drain_s", -1),
         (ServerSettings, "max_message_mb", 0),
+        (ServerSettings, "intra_op_threads", -1),
     ],
 )
 def test_what_is_out_of_range_is_named(kind: Any, name: str, value: int) -> None:

@@ -22,12 +22,17 @@ def serve(
     host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for all")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 takes a free one")] = 8500,
     poll_interval_s: Annotated[float, typer.Option(help="seconds between looks for a new version")] = 2.0,
-    max_batch_size: Annotated[int, typer.Option(help="users computed together")] = 64,
+    max_batch_size: Annotated[int, typer.Option(help="users computed together")] = 8,
     batch_timeout_us: Annotated[
         int, typer.Option(help="microseconds that a batch may wait to fill while another is computed")
     ] = 1000,
     max_enqueued: Annotated[int, typer.Option(help="users that may wait before requests are refused")] = 1024,
-    workers: Annotated[int, typer.Option(help="batches computed at the same time")] = 2,
+    workers: Annotated[
+        int | None, typer.Option(help="batches computed at the same time; one a core by default")
+    ] = None,
+    intra_op_threads: Annotated[
+        int, typer.Option(help="threads that compute one op of a batch; 0 leaves it to TensorFlow")
+    ] = 1,
     max_message_mb: Annotated[int, typer.Option(help="largest request and answer, in MiB")] = 64,
     drain_s: Annotated[float, typer.Option(help="seconds that running requests get at the end")] = 30.0,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate; with --tls-key, TLS")] = None,
@@ -39,7 +44,7 @@ def serve(
     """
     with needs_extra("serve", "serve"):
         from serving.server import run
-        from serving.settings import BatchSettings, ServerSettings
+        from serving.settings import BatchSettings, ServerSettings, cores
     console = Console(stderr=True)
     handler = RichHandler(console=console, show_path=False)
     logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
@@ -53,7 +58,10 @@ def serve(
         max_message_mb=max_message_mb,
         tls_cert=tls_cert,
         tls_key=tls_key,
-        batching=BatchSettings(max_batch_size, batch_timeout_us, max_enqueued, workers),
+        intra_op_threads=intra_op_threads,
+        batching=BatchSettings(
+            max_batch_size, batch_timeout_us, max_enqueued, cores() if workers is None else workers
+        ),
     )
     with console.status(f"loading {folder}") as status:
 
