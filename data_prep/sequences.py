@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from tfrec.schema import SEQUENCES_FOLDER
 
 EVENTS_A_SHARD = 2_000_000
+EVENTS_A_GROUP = 100_000
+"""Of Parquet's row groups: what is held in memory at once to be compressed."""
 
 
 @dataclass(frozen=True)
@@ -57,5 +59,6 @@ def write_sequences(sequences: SequenceTable, folder: Path, shards: int | None) 
         arrays = {"user_id": pa.array(sequences.user_id[first:last])}
         for name, values in sequences.columns.items():
             arrays[name] = pa.ListArray.from_arrays(places, pa.array(values[begin:end]))
-        pq.write_table(pa.table(arrays), out / f"part-{shard:05d}.parquet")
+        users = max(1, (last - first) * EVENTS_A_GROUP // max(1, end - begin))
+        pq.write_table(pa.table(arrays), out / f"part-{shard:05d}.parquet", row_group_size=int(users))
     return len(bounds) - 1

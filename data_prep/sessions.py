@@ -19,10 +19,10 @@ def sort_events(log: Log, options: PrepareOptions) -> Log:
     user = _rank(log)
     if log.session is None:
         return log.take(np.lexsort((log.time, user)))
-    start = pd.Series(log.time).groupby([user, log.session.codes]).transform("min").to_numpy()
+    start = _starts(user, log.session.codes, log.time)
     inside = log.time
     if not options.ordered_sessions:
-        inside = np.random.default_rng(options.seed).permutation(len(log))
+        inside = _lots(len(log), options.seed)
     return log.take(np.lexsort((inside, log.session.codes, start, user)))
 
 
@@ -34,8 +34,7 @@ def with_positions(log: Log) -> Log:
 
 def shuffle_inside(log: Log, session: np.ndarray, seed: int) -> Log:
     """Returns the events with the order inside each session drawn by lot."""
-    lot = np.random.default_rng(seed).permutation(len(log))
-    return log.take(np.lexsort((lot, session)))
+    return log.take(np.lexsort((_lots(len(log), seed), session)))
 
 
 def number_sessions(log: Log, gap_s: int) -> np.ndarray:
@@ -64,6 +63,25 @@ def first_in_session(log: Log, session: np.ndarray) -> np.ndarray:
     """[E] bool: each item's first event in a session."""
     pairs = session * (len(log.item.values) + 1) + log.item.codes
     return ~pd.Series(pairs).duplicated().to_numpy()
+
+
+def _starts(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """[E] the time of the first event of each event's session; a session has one user."""
+    if not len(time):
+        return time
+    order = np.lexsort((session, user))
+    new = (np.diff(user[order]) != 0) | (np.diff(session[order]) != 0)
+    first = np.append(0, np.flatnonzero(new) + 1)
+    start = np.empty_like(time)
+    start[order] = np.repeat(np.minimum.reduceat(time[order], first), np.diff(np.append(first, len(time))))
+    return start
+
+
+def _lots(count: int, seed: int) -> np.ndarray:
+    """A random place for each of so many events."""
+    places = np.arange(count, dtype=np.int32)
+    np.random.default_rng(seed).shuffle(places)
+    return places
 
 
 def _rank(log: Log) -> np.ndarray:
