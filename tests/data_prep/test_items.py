@@ -1,0 +1,81 @@
+"""Files of items: what becomes a feature, what names an item, what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_prep.items import found_kind
+from tfrec.dataset import Dataset
+from tfrec.errors import DataError
+
+Preparer = Callable[..., Dataset]
+LogMaker = Callable[..., pd.DataFrame]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([1, 2, None], "numeric"),
+        ([[1], [2, 3]], "multi"),
+        (["a|b", "c"], "multi"),
+        (["red", "blue"] * 20, "categorical"),
+        ([True, False], "categorical"),
+        ([f"title {i}" for i in range(50)], "name"),
+        ([f"brand {i}" for i in range(5)], "categorical"),
+        ([None, None], "categorical"),
+    ],
+)
+def test_kinds_are_found(values: list[object], kind: str) -> None:
+    assert found_kind(pd.Series(values)) == kind
+
+
+@pytest.fixture
+def items_file(tmp_path: Path) -> Path:
+    rows = np.arange(40)
+    frame = pd.DataFrame(
+        {
+            "sku": rows,
+            "title": [f"title {i}" for i in rows],
+            "price": rows / 2,
+            "maker": np.where(rows % 2, 17.0, np.nan),
+            "secret": rows,
+        }
+    )
+    frame.to_csv(tmp_path / "items.csv", index=False)
+    return tmp_path / "items.csv"
+
+
+def test_features_and_names(prepared: Preparer, shop_log: LogMaker, items_file: Path) -> None:
+    dataset = prepared(
+        shop_log(),
+        items_file=items_file,
+        items_id="sku",
+        features={"maker": "categorical", "secret": "none", "title": "auto"},
+    )
+    assert {f.name: f.kind for f in dataset.schema.item_features} == {
+        "price": "numeric",
+        "maker": "categorical",
+    }
+    assert dataset.schema.item_name_columns == ("title",)
+    assert dataset.features["maker"].values.tolist() == ["17"]
+    by_id = dataset.catalogue.set_index("item_id")
+    assert by_id.loc[3, "title"] == "title 3"
+    assert by_id.loc[3, "maker"] == "17"
+    assert pd.isna(by_id.loc[4, "maker"])
+
+
+def test_what_does_not_fit_the_log_is_refused(
+    prepared: Preparer, shop_log: LogMaker, items_file: Path
+) -> None:
+    log = shop_log()
+    with pytest.raises(DataError, match="has no column 'item_id'"):
+        prepared(log, items_file=items_file)
+    with pytest.raises(DataError, match="has no column 'colour'"):
+        prepared(log, items_file=items_file, items_id="sku", features={"colour": "categorical"})
+    with pytest.raises(DataError, match="integers for item ids"):
+        prepared(log, items_file=items_file, items_id="title")
+    with pytest.raises(DataError, match="none of the 40 items"):
+        prepared(log.assign(item_id=log["item_id"] + 1000), items_file=items_file, items_id="sku")
