@@ -86,9 +86,13 @@ def prepare(
 
 def _require_place(out: Path, *, overwrite: bool) -> None:
     """Refuses before the work what would be refused after it."""
-    if out.exists() and not overwrite:
+    try:
+        there = out.exists()
+        parent = next(folder for folder in out.absolute().parents if folder.exists())
+    except OSError as error:
+        raise DataError(f"cannot write {out}: {error.strerror}. Check its permissions.") from error
+    if there and not overwrite:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
-    parent = next(folder for folder in out.absolute().parents if folder.exists())
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise DataError(f"cannot write {out}: {parent} is no folder that may be written to")
 

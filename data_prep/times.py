@@ -57,14 +57,15 @@ def read_times(values: pa.Array, unit: TimeUnit) -> Times:
 
 
 def read_positions(values: pa.Array) -> Times:
-    """Reads times that are no clock times: any whole numbers, which give an order."""
-    numbers = as_numbers(values)
-    readable = np.isfinite(numbers) & (np.abs(numbers) < LARGEST)
-    if pa.types.is_integer(values.type) and not values.null_count:
-        whole = values.cast(pa.int64()).to_numpy()  # beyond 2⁵³ a float would lose the order
-    else:
-        whole = np.where(readable, numbers, 0).astype(np.int64)
-    return Times(whole, readable, "positions", "no number")
+    """Reads times that are no clock times: any numbers, which give an order."""
+    try:  # beyond 2⁵³ a float would lose the order
+        whole = values.cast(pa.int64())
+        found, readable = whole.fill_null(0).to_numpy(), whole.is_valid().to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
+        numbers = as_numbers(values)
+        readable = np.abs(numbers) < LARGEST
+        found = np.where(readable, numbers, 0).astype(np.int64)
+    return Times(found, readable, "positions", "no number")
 
 
 def _iso(values: pa.Array) -> Times:

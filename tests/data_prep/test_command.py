@@ -1,16 +1,21 @@
 """`tfrec prepare` as a process: killed, out of space, out of permission."""
 
+import os
 import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+import data_prep
 from tfrec.dataset import Dataset
+from tfrec.errors import DataError
 
 PREPARE = [sys.executable, "-c", "from tfrec.cli import main; main()", "prepare"]
 DEADLINE_S = 60
@@ -48,12 +53,41 @@ def test_a_full_disk_leaves_nothing(shop_log: Callable[..., pd.DataFrame], tmp_p
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    log = tmp_path / "log.csv"  # is not there: the place is looked at first
+    with pytest.raises(DataError, match="cannot write"):
+        data_prep.prepare("log", [log], tmp_path / "file" / "dataset")
+
+
+AS_NOBODY = """
+import os, pathlib, sys
+import data_prep
+os.setuid(65534)
+try:
+    data_prep.prepare("log", [], pathlib.Path(sys.argv[1]))
+except Exception as error:
+    sys.exit(f"{type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("mode", [0o555, 0o700])
+def test_a_folder_without_permission_is_named(mode: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        Path(folder).chmod(mode)
+        command = [sys.executable, "-c", AS_NOBODY, f"{folder}/dataset"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.stderr.startswith(f"DataError: cannot write {folder}/dataset")
+
+
 def test_errors_name_the_option(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("u,i,t\n1,2,1600000000\n")
     base = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")]
     columns = ["--user", "u", "--item", "i", "--time", "t"]
     for options, words in (
         (["--split", "random"], "--split"),
+        (["--max-events-a-day", "0"], "--max-events-a-day"),
         (["--source", "netflix"], "--source 'netflix'"),
         ([*columns, "--split", "leave_one_out"], "leaves no train event"),
         (["--user", "u", "--item", "item"], "has no column 'item'"),

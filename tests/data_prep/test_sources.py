@@ -61,6 +61,12 @@ def test_complete_journey_is_the_judge_s(judge: ModuleType, tmp_path: Path) -> N
     expected = events[columns].sort_values(columns, ignore_index=True)
     pd.testing.assert_frame_equal(ours[columns].sort_values(columns, ignore_index=True), expected)
     assert dataset.schema.counts.sessions == events.session_id.nunique()
+
+    # A basket of the judge is a session of ours: its items, and no others.
+    def baskets(frame: pd.DataFrame, session: str) -> list[tuple[int, ...]]:
+        return sorted(frame.sort_values("item_id").groupby(["user_id", session])["item_id"].agg(tuple))
+
+    assert baskets(ours, "session") == baskets(events, "session_id")
     # The file lists a basket by ascending product id; here the order says nothing.
     place = ours.groupby(["user_id", "session"]).cumcount()
     rank = ours.groupby(["user_id", "session"])["item_id"].rank()
