@@ -14,7 +14,8 @@ from tfrec.layers.copying import CopyScores
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.encodings import EventEncoding
 from tfrec.layers.fusion import late_fusion
-from tfrec.layers.relations import PairwiseTerms, Relations, Tensors, feature_count, relations
+from tfrec.layers.relations import Relations, Tensors, relations
+from tfrec.layers.terms import PairwiseTerms
 from tfrec.spec import ModelSpec
 
 
@@ -88,8 +89,10 @@ class QueryTower(keras.layers.Layer):
         self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
         self.project = keras.layers.Dense(s.dimensions, use_bias=False, name="project", dtype=policy)
         self.copying = CopyScores(spec, name="copying", dtype=policy) if spec.copies else None
-        terms = s.blocks * s.heads + int(spec.copies)
-        self.terms = PairwiseTerms(terms, feature_count(spec), name="terms", dtype="float32")
+        self.terms = None
+        if s.pairwise_terms:
+            outputs = s.blocks * s.heads + int(spec.copies)
+            self.terms = PairwiseTerms(spec, outputs, name="terms", dtype="float32")
 
     def build(self, input_shape: Any = None) -> None:
         shape = (None, None, self.spec.settings.dimensions)
@@ -100,12 +103,12 @@ class QueryTower(keras.layers.Layer):
             self.fusion.build(shape)
         if self.copying is not None:
             self.copying.build(shape)
-        if self.spec.settings.pairwise_terms:
+        if self.terms is not None:
             self.terms.build()
 
     def call(self, batch: Tensors, training: bool | None = None) -> Query:
         related = relations(batch, self.spec)
-        terms = None if related.features is None else self.terms(related.features)
+        terms = None if self.terms is None else self.terms(related.distances, training=training)
         x = self.embedding(batch["item"]) + self.encoding(batch, related)
         x = self.drop(x, training=training)
         events = self._encode(x, related.visible, terms, training)

@@ -48,9 +48,7 @@ def prepare(
     ] = None,
     min_item_events: Annotated[int | None, typer.Option(help="drop rarer items")] = None,
     min_user_events: Annotated[int | None, typer.Option(help="drop rarer users")] = None,
-    max_rejected_share: Annotated[
-        float | None, typer.Option(help="unreadable rows; beyond: stop")
-    ] = None,
+    max_rejected_share: Annotated[float | None, typer.Option(help="unreadable rows; beyond: stop")] = None,
     split: Annotated[
         str | None, typer.Option(help="last_session, leave_one_out, global_time or none")
     ] = None,
