@@ -37,8 +37,19 @@ class FileTable:
         return at + self.first_row + np.searchsorted(before, at, side="right")
 
 
-def present(path: Path, columns: Sequence[str] | None, names: Sequence[str]) -> list[str]:
+HINT = "Name the columns with --user, --item, --time."
+
+
+def present(
+    path: Path, columns: Sequence[str] | None, names: Sequence[str], *, hint: str = HINT
+) -> list[str]:
     """Returns the columns to read: those wanted, or all.
+
+    Args:
+        path: of the file.
+        columns: wanted; None: all.
+        names: that the file has.
+        hint: what to do where one is not there.
 
     Raises:
         DataError: one is not there.
@@ -46,9 +57,9 @@ def present(path: Path, columns: Sequence[str] | None, names: Sequence[str]) -> 
     for column in columns or ():
         if column not in names:
             near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            nearest = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
-                f"{path} has no column {column!r}; its columns are {', '.join(map(repr, names))}.{hint} "
-                "Name the columns with --user, --item, --time."
+                f"{path} has no column {column!r}; its columns are {', '.join(map(repr, names))}."
+                f"{nearest} {hint}"
             )
     return list(dict.fromkeys(columns)) if columns is not None else list(names)

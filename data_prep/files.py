@@ -20,6 +20,7 @@ SUFFIXES = {
     ".json": "json",
 }
 SNIFFED = 4096
+READING_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 def list_files(paths: Sequence[Path]) -> list[Path]:
@@ -58,13 +59,25 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> FileTable:
     try:
         kind = _kind_by_name(path) or _kind_by_content(path)
         if kind == "parquet":
-            names = pq.read_schema(path).names
+            names = column_names(path)
             return FileTable(path, pq.read_table(path, columns=present(path, columns, names)))
         _refuse_binary(path)
         return read_json_lines(path, columns) if kind == "json" else read_text(path, columns)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+    except READING_ERRORS as error:
         hint = " Expected text in UTF-8." if "UTF8" in str(error) else ""
         raise DataError(f"{path} cannot be read: {str(error)[:300]}.{hint}") from error
+
+
+def column_names(path: Path) -> list[str]:
+    """Returns the names of a Parquet file's columns.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        return pq.read_schema(path).names
+    except READING_ERRORS as error:
+        raise DataError(f"{path} cannot be read: {str(error)[:300]}") from error
 
 
 def read_files(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[FileTable]:

@@ -1,19 +1,21 @@
 """What a source knows of items, and which of its columns are features."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from data_prep.file_table import present
 from data_prep.files import read_file
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 
 MANY_SHARE = 0.01
 """A text column is multi-valued when so many of its values hold a '|'."""
 NAME_SHARE = 0.9
 """A text column names items, and tells nothing of their kind, when so many of its values differ."""
+NO_FEATURE = ("name", "none")
 FEW_ITEMS = 20
 """In a smaller table values may all differ by chance."""
 
@@ -32,33 +34,42 @@ class ItemTable:
     kinds: dict[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
 
+    def forced(self, kinds: Mapping[str, str]) -> "ItemTable":
+        """Returns the table with the kinds of some columns as given; `auto` is found out, `none` no feature.
 
-def read_items(path: Path, id_column: str, forced: Mapping[str, str]) -> ItemTable:
+        Raises:
+            SettingsError: there is no such column.
+        """
+        merged = dict(self.kinds)
+        for name, kind in kinds.items():
+            if name not in self.frame.columns or name == "item_id":
+                known = ", ".join(map(repr, self.frame.columns.drop("item_id")))
+                raise SettingsError(f"--feature {name!r}: items have no such column; theirs are {known}")
+            merged[name] = found_kind(self.frame[name]) if kind == "auto" else kind
+        return replace(self, kinds={name: kind for name, kind in merged.items() if kind not in NO_FEATURE})
+
+
+def read_items(path: Path, id_column: str) -> ItemTable:
     """Reads a file of items: every column but the id is a feature, or names the item.
 
     Args:
         path: CSV, Parquet or JSON lines.
         id_column: its column of item ids.
-        forced: kinds by column; `auto` is found out, `none` is no feature.
 
     Raises:
-        DataError: the file cannot be read, or lacks the column or one that `forced` names.
+        DataError: the file cannot be read, or lacks the column.
     """
-    read_file(path, [id_column, *forced])  # refuses a file without the columns, in words
-    frame = read_file(path).table.to_pandas().rename(columns={id_column: "item_id"})
+    table = read_file(path).table
+    present(path, [id_column], table.column_names, hint="Name its column of ids with --items-id.")
+    frame = table.to_pandas().rename(columns={id_column: "item_id"})
     columns = [name for name in frame.columns if name != "item_id"]
     if "train_count" in columns:
         raise DataError(f"{path} has a column 'train_count', a name that the catalogue needs. Rename it.")
-    kinds, names = {}, []
     for name in columns:
         frame[name] = _numbers_where_all_are(frame[name])
-        kind = forced.get(name, "auto")
-        kind = found_kind(frame[name]) if kind == "auto" else kind
-        if kind == "name":
-            names.append(name)
-        elif kind != "none":
-            kinds[name] = kind
-    return ItemTable(frame, kinds, tuple(names))
+    kinds = {name: found_kind(frame[name]) for name in columns}
+    features = {name: kind for name, kind in kinds.items() if kind != "name"}
+    return ItemTable(frame, features, tuple(name for name in columns if kinds[name] == "name"))
 
 
 def found_kind(column: pd.Series) -> str:

@@ -12,11 +12,12 @@ from data_prep import sessions, splits
 from data_prep.catalogue import build_catalogue
 from data_prep.cleaning import clean
 from data_prep.facts import has_clock_times
+from data_prep.items import ItemTable, read_items
 from data_prep.log import Log
 from data_prep.options import PrepareOptions
 from data_prep.progress import steps_of
 from data_prep.report import Report
-from data_prep.sources import SOURCES
+from data_prep.sources import source_named
 from data_prep.writing import DatasetParts
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
@@ -35,7 +36,7 @@ def prepare(
     """Prepares a log, and writes a dataset folder (see `tfrec.schema`).
 
     Args:
-        source: `log` for any log whose columns the options name, or a known one (`SOURCES`).
+        source: `log` for any log whose columns the options name, or a known one (`sources.SOURCES`).
         paths: files or folders; a source that ships in a package needs none.
         out: the folder to write.
         options: None: the source's defaults.
@@ -47,11 +48,10 @@ def prepare(
         DataError: the log cannot be read or has nothing to learn from; `out` cannot be written.
     """
     console = console or Console(stderr=True)
-    if source not in SOURCES:
-        raise SettingsError(f"there is no source {source!r}; known are {', '.join(SOURCES)}")
+    known = source_named(source)
     _require_place(Path(out), overwrite=overwrite)
-    known = SOURCES[source]
     options = options or known.defaults
+    own_items = _own_items(options)
     report = Report()
     # A log goes from hand to hand and is held by nobody else: memory is what limits its size.
     with steps_of(console, 4) as step:
@@ -59,7 +59,8 @@ def prepare(
         found = known.read(paths, options)
         report.add(f"rows read, times in {found.time_unit}", 0, found.rows)
         report.add("unreadable rows, set aside", len(found.rejected), len(found.log))
-        log, items, rejected = found.log, found.items, found.rejected
+        log, rejected = found.log, found.rejected
+        items = _forced(own_items or found.items, options)
         del found
         pa.default_memory_pool().release_unused()
         step("cleaning")
@@ -95,6 +96,20 @@ def _require_place(out: Path, *, overwrite: bool) -> None:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise DataError(f"cannot write {out}: {parent} is no folder that may be written to")
+
+
+def _own_items(options: PrepareOptions) -> ItemTable | None:
+    """The file of items that the options name."""
+    if options.items_file is None:
+        return None
+    return read_items(options.items_file, options.items_id or options.item)
+
+
+def _forced(items: ItemTable | None, options: PrepareOptions) -> ItemTable | None:
+    """Items with the kinds of features that the options force."""
+    if items is None and options.features:
+        raise SettingsError("--feature names columns of items, but there are none: name a file with --items")
+    return items.forced(options.features) if items is not None else None
 
 
 def _require_events(log: Log) -> None:

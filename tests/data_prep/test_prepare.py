@@ -224,5 +224,5 @@ def test_shards_are_balanced(lengths: list[int], shards: int) -> None:
 
 
 def test_unknown_source_and_option(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="known are log, completejourney"):
+    with pytest.raises(SettingsError, match=r"no source .netflix.; known are\n  log: any log"):
         data_prep.prepare("netflix", [], tmp_path / "dataset", console=QUIET)

@@ -14,6 +14,7 @@ import data_prep
 from data_prep import PrepareOptions
 from data_prep.sources import SOURCES
 from tfrec.dataset import Dataset
+from tfrec.errors import DataError, SettingsError
 
 QUIET = Console(quiet=True)
 SHARED = Path(__file__).resolve().parents[3] / "shared"
@@ -138,3 +139,116 @@ def test_retailrocket(tmp_path: Path) -> None:
     dataset = prepare("retailrocket", [tmp_path / "events.csv"], tmp_path / "dataset", split="none")
     assert set(dataset.schema.event_types) == {"view", "transaction", "addtocart"}
     assert dataset.sequences.time.tolist() == [1433221332, 1433221332, 1433224214]
+
+
+def test_retailrocket_s_folder_gives_categories(tmp_path: Path) -> None:
+    (tmp_path / "events.csv").write_text(
+        "timestamp,visitorid,event,itemid,transactionid\n"
+        "1433221332117,257597,view,355908,\n1433224214164,992329,addtocart,248676,\n"
+    )
+    header = "timestamp,itemid,property,value\n"
+    (tmp_path / "item_properties_part1.csv").write_text(
+        f"{header}1433041200000,355908,categoryid,1338\n1433646000000,355908,categoryid,1114\n"
+    )
+    (tmp_path / "item_properties_part2.csv").write_text(
+        f"{header}1431226800000,355908,categoryid,7\n1431226800000,248676,888,n552 x\n"
+    )
+    (tmp_path / "category_tree.csv").write_text("categoryid,parentid\n1114,\n")
+    dataset = prepare("retailrocket", [tmp_path], tmp_path / "dataset", split="none")
+    by_id = dataset.catalogue.set_index("item_id")["categoryid"]
+    assert by_id[355908] == "1114"
+    assert pd.isna(by_id[248676])
+    assert dataset.features["categoryid"].values.tolist() == ["1114"]
+
+
+def test_ebnerd_s_bundle(tmp_path: Path) -> None:
+    def moment(minute: int) -> pd.Timestamp:
+        return pd.Timestamp(2023, 5, 1, 12, minute)
+
+    def history(part: str, users: dict[int, list[tuple[int, int]]]) -> None:
+        (tmp_path / part).mkdir()
+        pd.DataFrame(
+            {
+                "user_id": list(users),
+                "article_id_fixed": [[article for article, _ in reads] for reads in users.values()],
+                "impression_time_fixed": [[moment(m) for _, m in reads] for reads in users.values()],
+                "read_time_fixed": [[float(m) for _, m in reads] for reads in users.values()],
+                "scroll_percentage_fixed": [[np.nan for _ in reads] for reads in users.values()],
+            }
+        ).to_parquet(tmp_path / part / "history.parquet")
+
+    history("train", {7: [(100, 1), (101, 2)], 8: [(100, 5)]})
+    history("validation", {7: [(101, 2), (102, 9)], 9: []})
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "train" / "behaviors.parquet")
+    pd.DataFrame(
+        {
+            "article_id": [100, 101, 102],
+            "title": ["Én", "To", "Tre"],
+            "category_str": ["sport", "nyheder", "sport"],
+            "topics": [["Fodbold", "Live"], [], ["Fodbold"]],
+        }
+    ).to_parquet(tmp_path / "articles.parquet")
+    dataset = prepare("ebnerd", [tmp_path], tmp_path / "dataset", split="none")
+    ours, reads = frame_of(dataset), [(7, 100), (7, 101), (7, 102), (8, 100)]
+    assert list(zip(ours["user_id"], ours["item_id"], strict=True)) == reads
+    assert dataset.sequences.time[0] == moment(1).timestamp()
+    assert dataset.sequences.context["read_time"].tolist() == [1, 2, 9, 5]
+    assert {f.name: f.kind for f in dataset.schema.item_features} == {
+        "category_str": "categorical",
+        "topics": "multi",
+    }
+    assert dataset.catalogue.set_index("item_id")["title"][100] == "Én"
+
+
+JUDGED = pd.DataFrame(
+    {
+        "event_id": [0, 1, 2, 3],
+        "user_id": [1, 1, 2, 2],
+        "item_id": [5, 6, 5, 6],
+        "timestamp": 1_600_000_000,
+        "session_id": [0, 0, 1, 1],
+        "role": ["train", "test", "train", "val"],
+    }
+)
+
+
+def test_a_judged_log_is_kept_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "events.parquet"
+    JUDGED.to_parquet(path)
+    dataset = prepare("judge", [path], tmp_path / "dataset")
+    assert dataset.schema.split == "judge"
+    assert dataset.sequences.role.tolist() == [0, 2, 0, 1]
+    with pytest.raises(SettingsError, match="leave min_item_events out"):
+        prepare("judge", [path], tmp_path / "other", min_item_events=2)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"user_id": [1, 2, 1, 2]}, "sorted"),
+        ({"session_id": [0, 1, 0, 1], "user_id": [1, 1, 1, 1]}, "sorted"),
+        ({"event_id": [0, 2, 1, 3]}, "sorted"),
+        ({"role": ["train", "dev", "train", "val"]}, "role 'dev' is none of"),
+        ({"timestamp": [1_600_000_000, None, 1_600_000_000, 1_600_000_000]}, "timestamp is missing"),
+    ],
+)
+def test_a_judged_log_with_a_fault_is_refused(tmp_path: Path, change: dict[str, list], words: str) -> None:
+    JUDGED.assign(**change).to_parquet(tmp_path / "events.parquet")
+    with pytest.raises(DataError, match=words):
+        prepare("judge", [tmp_path / "events.parquet"], tmp_path / "dataset")
+
+
+def test_features_of_a_known_log_can_be_forced(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text(MOVIES["ratings.dat"][0], encoding="utf-8")
+    (tmp_path / "movies.dat").write_text(TITLES["movies.dat"], encoding="latin-1")
+    dataset = prepare(
+        "movielens",
+        [tmp_path],
+        tmp_path / "a",
+        split="none",
+        features={"title": "categorical", "genres": "none"},
+    )
+    assert [f.name for f in dataset.schema.item_features] == ["title"]
+    pd.DataFrame({"movieId": [10, 20], "year": [1994, 1995]}).to_csv(tmp_path / "own.csv", index=False)
+    own = prepare("movielens", [tmp_path], tmp_path / "b", split="none", items_file=tmp_path / "own.csv")
+    assert [f.name for f in own.schema.item_features] == ["year"]

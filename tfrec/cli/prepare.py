@@ -9,6 +9,9 @@ from rich.console import Console
 from tfrec.cli.app import needs_extra
 from tfrec.errors import SettingsError
 
+# Options of the command whose field has another name.
+OTHER_NAMES = {"features": "--feature", "items_file": "--items", "session_gap_s": "--session-gap"}
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -62,9 +65,7 @@ def prepare(
         from pydantic import ValidationError
 
         import data_prep
-        from data_prep.sources import SOURCES
-    if source not in SOURCES:
-        raise SettingsError(f"--source {source!r}: known are {', '.join(SOURCES)}")
+        from data_prep.sources import source_named
     given: dict[str, Any] = {
         "user": user,
         "item": item,
@@ -91,13 +92,14 @@ def prepare(
         "repeats": repeats,
         "shards": shards,
     }
-    defaults = SOURCES[source].defaults.model_dump()
+    defaults = source_named(source).defaults.model_dump()
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
     try:
         options = data_prep.PrepareOptions.model_validate(chosen)
     except ValidationError as error:
         first = error.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-")
+        field = str(first["loc"][0])
+        name = OTHER_NAMES.get(field, "--" + field.replace("_", "-"))
         raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
     data_prep.prepare(source, paths or [], out, options, overwrite=overwrite)
     Console().print(f"[bold]{out}[/]\nNext: tfrec train {out} --out model")
