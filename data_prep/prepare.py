@@ -57,7 +57,7 @@ def prepare(
     with steps_of(console, 4) as step:
         step("reading")
         found = known.read(paths, options)
-        report.add(f"rows read, times in {found.time_unit}", 0, found.rows)
+        report.add(f"rows read (times: {found.time_unit})", 0, found.rows)
         report.add("unreadable rows, set aside", len(found.rejected), len(found.log))
         log, rejected = found.log, found.rejected
         items = _forced(own_items or found.items, options)

@@ -45,7 +45,7 @@ def read_times(values: pa.Array, unit: TimeUnit) -> Times:
     """
     if pa.types.is_temporal(values.type):
         seconds = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-        return _times(as_numbers(seconds), "timestamps of the file")
+        return _times(as_numbers(seconds), "timestamps")
     if unit == "iso":
         return _iso(values)
     numbers = as_numbers(values)
