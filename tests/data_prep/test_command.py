@@ -82,7 +82,7 @@ def test_a_folder_without_permission_is_named(mode: int) -> None:
 
 
 def test_errors_name_the_option(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text("u,i,t\n1,2,1600000000\n")
+    (tmp_path / "log.csv").write_text("u,i,t,[/b]\n1,2,1600000000,0\n")
     base = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")]
     columns = ["--user", "u", "--item", "i", "--time", "t"]
     for options, words in (
@@ -92,7 +92,7 @@ def test_errors_name_the_option(tmp_path: Path) -> None:
         (["--session-gap", "0"], "--session-gap: "),
         (["--feature", "price:number"], "--feature: "),
         ([*columns, "--split", "leave_one_out"], "leaves no train event"),
-        (["--user", "u", "--item", "item"], "has no column 'item'"),
+        (["--user", "u", "--item", "item"], "has no column 'item'; its columns are 'u', 'i', 't', '[/b]'"),
     ):
         done = subprocess.run([*base, *options], capture_output=True, text=True, check=False)
         assert done.returncode == 2

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -29,6 +29,7 @@ ROWS = st.lists(
 
 
 @given(ROWS, st.integers(1, 4))
+@settings(max_examples=30)
 def test_each_event_is_there_once_or_set_aside(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, int | None]], shards: int
 ) -> None:
@@ -146,7 +147,7 @@ def test_what_was_found_is_shown(shop_log: LogMaker, tmp_path: Path) -> None:
     data_prep.prepare("log", [tmp_path / "log.csv"], tmp_path / "out", options, console=console)
     screen = console.export_text()
     for words in (
-        "times in s",
+        "(times: s)",
         "device (categorical), dwell (numeric)",
         "exact duplicates",
         "gaps of 1800 s",

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -38,6 +38,7 @@ def rejected_of(out: Path) -> dict[int, str]:
 
 
 @given(st.lists(st.sampled_from(["good", "short", "long", "no user"]), min_size=1, max_size=40))
+@settings(max_examples=30)
 def test_rows_keep_their_numbers_behind_broken_lines(
     tmp_path_factory: pytest.TempPathFactory, kinds: list[str]
 ) -> None:

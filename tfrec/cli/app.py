@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from tfrec.errors import MissingExtraError, TfrecError
 
@@ -48,5 +49,8 @@ def main() -> None:
     try:
         app()
     except TfrecError as error:
-        Console(stderr=True).print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        # Column names and ids of a log may look like markup.
+        Console(stderr=True).print(
+            f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
         sys.exit(2)

@@ -102,7 +102,7 @@ def prepare(
         name = OTHER_NAMES.get(field, "--" + field.replace("_", "-"))
         raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
     data_prep.prepare(source, paths or [], out, options, overwrite=overwrite)
-    Console().print(f"[bold]{out}[/]\nNext: tfrec train {out} --out model")
+    Console().print(f"{out}\nNext: tfrec train {out} --out model", markup=False, soft_wrap=True)
 
 
 def _pairs(option: str, values: list[str] | None) -> dict[str, str] | None:
