@@ -22,12 +22,14 @@ class FileTable:
         table: its rows, without the broken ones.
         first_row: number of the first row below the header.
         broken: (row number, text) of lines that are no rows, in order.
+        replaced: whether U+FFFD stands in the table for what was no UTF-8.
     """
 
     path: Path
     table: pa.Table
     first_row: int = 1
     broken: list[tuple[int, str]] = field(default_factory=list)
+    replaced: bool = False
 
     def row_numbers(self, at: np.ndarray) -> np.ndarray:
         """Returns the numbers in the file of the table's rows at the given places."""

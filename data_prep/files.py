@@ -20,6 +20,7 @@ SUFFIXES = {
     ".json": "json",
 }
 SNIFFED = 4096
+PANDAS_INDEX = "__index_level_"
 READING_ERRORS = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
@@ -60,22 +61,23 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> FileTable:
         kind = _kind_by_name(path) or _kind_by_content(path)
         if kind == "parquet":
             names = column_names(path)
-            return FileTable(path, pq.read_table(path, columns=present(path, columns, names)))
+            table = pq.read_table(path, columns=present(path, columns, names))
+            table.validate(full=True)
+            return FileTable(path, table.replace_schema_metadata(None))
         _refuse_binary(path)
         return read_json_lines(path, columns) if kind == "json" else read_text(path, columns)
     except READING_ERRORS as error:
-        hint = " Expected text in UTF-8." if "UTF8" in str(error) else ""
-        raise DataError(f"{path} cannot be read: {str(error)[:300]}.{hint}") from error
+        raise DataError(f"{path} cannot be read: {str(error)[:300]}") from error
 
 
 def column_names(path: Path) -> list[str]:
-    """Returns the names of a Parquet file's columns.
+    """Returns the names of a Parquet file's columns; the index of a pandas frame is none.
 
     Raises:
         DataError: it cannot be read.
     """
     try:
-        return pq.read_schema(path).names
+        return [name for name in pq.read_schema(path).names if not name.startswith(PANDAS_INDEX)]
     except READING_ERRORS as error:
         raise DataError(f"{path} cannot be read: {str(error)[:300]}") from error
 

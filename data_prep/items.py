@@ -92,6 +92,7 @@ def _numbers_where_all_are(column: pd.Series) -> pd.Series:
     if not pd.api.types.is_string_dtype(column):
         return column
     try:
-        return pd.to_numeric(column)
+        numbers = pd.to_numeric(column)
     except (ValueError, TypeError):
         return column
+    return column if numbers.dtype == object else numbers  # object: integers beyond 64 bits

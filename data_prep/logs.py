@@ -14,7 +14,7 @@ from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions
 from data_prep.rejected import rejected_rows, too_many
 from data_prep.times import read_positions, read_times
-from data_prep.values import MAX_ID_BYTES, encode, read_context, too_long
+from data_prep.values import MAX_ID_BYTES, encode, read_context, too_long, undecoded
 from tfrec.errors import DataError
 
 T = TypeVar("T")
@@ -71,8 +71,14 @@ def read_log(files: Sequence[FileTable], options: PrepareOptions) -> Reading:
         f"{options.time} is {times.expected}": ~times.readable,
         f"{options.user} is longer than {MAX_ID_BYTES} bytes": too_long(user),
         f"{options.item} is longer than {MAX_ID_BYTES} bytes": too_long(item),
-        f"{options.session} is missing": session.codes < 0 if session else np.zeros(len(user.codes), bool),
     }
+    if session is not None:
+        reasons[f"{options.session} is missing"] = session.codes < 0
+    if any(f.replaced for f in files):
+        reasons |= {
+            f"{options.user} is no UTF-8": undecoded(user),
+            f"{options.item} is no UTF-8": undecoded(item),
+        }
     bad = np.logical_or.reduce(list(reasons.values()))
     rejected = rejected_rows(files, table, bad, reasons)
     if len(rejected) / rows > options.max_rejected_share or bad.all():

@@ -1,6 +1,8 @@
 """CSV and its kin, every column as strings; lines with too few or too many fields are kept apart."""
 
+import codecs
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,15 +23,39 @@ def read_text(path: Path, columns: Sequence[str] | None = None) -> FileTable:
     Raises:
         DataError: the file is empty, or lacks a column.
     """
-    with pa.input_stream(str(path), compression="detect") as stream:
+    content = None if _is_utf8(path) else _replaced(path)
+    with _stream(path, content) as stream:
         header = stream.read(LONGEST_HEADER).split(b"\n", 1)[0]
     if not header.strip():
         raise DataError(f"{path} is empty: expected a header with the names of columns, and rows below it")
     delimiter = max(DELIMITERS, key=header.decode(errors="replace").count)
     parse = pa_csv.ParseOptions(delimiter=delimiter)
     names = pa_csv.read_csv(pa.BufferReader(header + b"\n"), parse_options=parse).column_names
+    with _stream(path, content) as stream:
+        file = _read(path, stream, present(path, columns, names), delimiter)
+    return replace(file, replaced=content is not None)
+
+
+def _stream(path: Path, content: bytes | None) -> pa.NativeFile:
+    return pa.BufferReader(content) if content else pa.input_stream(str(path), compression="detect")
+
+
+def _is_utf8(path: Path) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
     with pa.input_stream(str(path), compression="detect") as stream:
-        return _read(path, stream, present(path, columns, names), delimiter)
+        try:
+            while block := stream.read(BLOCK_BYTES):
+                decoder.decode(block)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+def _replaced(path: Path) -> bytes:
+    """A file's content with U+FFFD for what is no UTF-8."""
+    with pa.input_stream(str(path), compression="detect") as stream:
+        return stream.read().decode(errors="replace").encode()
 
 
 def read_bare_text(path: Path, content: bytes, names: Sequence[str], delimiter: str) -> FileTable:

@@ -58,6 +58,13 @@ def too_long(column: Column) -> np.ndarray:
     return long[column.codes] & (column.codes >= 0)
 
 
+def undecoded(column: Column) -> np.ndarray:
+    """[E] bool: which ids hold U+FFFD, which stands for what was no UTF-8."""
+    if column.values.dtype.kind in "iu" or not len(column.values):
+        return np.zeros(len(column.codes), bool)
+    return column.values.str.contains("\ufffd", regex=False)[column.codes] & (column.codes >= 0)
+
+
 def as_numbers(values: pa.Array) -> np.ndarray:
     """Returns values as [E] float64, NaN where one is no number."""
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):

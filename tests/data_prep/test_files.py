@@ -145,7 +145,6 @@ def test_a_column_of_lists_is_refused_by_name(tmp_path: Path, column: str) -> No
         ("log.jsonl", b'{"user": 1, "item_id": 2}\n', "Did you mean 'user'"),
         ("log.parquet", b"PAR1 and no more", "cannot be read"),
         ("log.csv.gz", b"user_id,item_id,timestamp\n", "cannot be read"),
-        ("log.csv", ",".join(COLUMNS).encode() + b"\nMu\xf1oz,1,1600000000\n", "Expected text in UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -153,6 +152,26 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, content:
     with pytest.raises(DataError, match=words) as refused:
         prepare([tmp_path / name], tmp_path / "dataset")
     assert str(tmp_path / name) in str(refused.value)
+
+
+def test_what_is_no_utf_8_costs_its_rows_alone(tmp_path: Path) -> None:
+    lines = [",".join(COLUMNS), GOOD, GOOD.replace("u1", "Muñoz"), "ñ,1", GOOD]
+    (tmp_path / "log.csv").write_text("\n".join(lines), encoding="latin-1")
+    dataset = prepare([tmp_path / "log.csv"], tmp_path / "dataset", max_rejected_share=0.5)
+    assert dataset.schema.counts.events == 2
+    assert rejected_of(tmp_path / "dataset")[3] == "user_id is no UTF-8"
+    assert set(rejected_of(tmp_path / "dataset")) == {3, 4}
+    (tmp_path / "log.csv").write_text("\n".join(lines[:3]), encoding="utf-8")
+    assert "Muñoz" in prepare([tmp_path / "log.csv"], tmp_path / "utf8").sequences.user_id
+
+
+def test_parquet_with_text_that_is_no_utf_8_is_refused(tmp_path: Path) -> None:
+    broken = pa.array([b"Mu\xf1oz"]).view(pa.string())
+    pq.write_table(
+        pa.table({"user_id": broken, "item_id": [1], "timestamp": [1_600_000_000]}), tmp_path / "log.parquet"
+    )
+    with pytest.raises(DataError, match="cannot be read"):
+        prepare([tmp_path / "log.parquet"], tmp_path / "dataset")
 
 
 def test_no_file_and_no_folder(tmp_path: Path) -> None:

@@ -81,3 +81,15 @@ def test_what_does_not_fit_the_log_is_refused(
         prepared(log, items_file=items_file, items_id="title")
     with pytest.raises(DataError, match="none of the 40 items"):
         prepared(log.assign(item_id=log["item_id"] + 1000), items_file=items_file, items_id="sku")
+
+
+def test_parquet_s_index_is_no_feature_and_huge_numbers_are_text(
+    prepared: Preparer, shop_log: LogMaker, tmp_path: Path
+) -> None:
+    frame = pd.DataFrame({"item_id": range(11), "size": [1, 2] * 5 + [3]}, index=list("abcdefghijk"))
+    frame.to_parquet(tmp_path / "items.parquet")
+    dataset = prepared(shop_log(), items_file=tmp_path / "items.parquet")
+    assert [f.name for f in dataset.schema.item_features] == ["size"]
+    (tmp_path / "items.csv").write_text("item_id,code\n1,99999999999999999999\n2,5\n")
+    dataset = prepared(shop_log(), items_file=tmp_path / "items.csv")
+    assert set(dataset.features["code"].values) == {"99999999999999999999", "5"}
