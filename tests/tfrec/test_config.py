@@ -69,7 +69,8 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
     model = build_model(dataset, settings, epochs)
     compile_model(model, settings, epochs.steps)
     jit = model.jit_compile
-    model.jit_compile = False  # what a step computes is the same, and tracing is fast
+    model.jit_compile = False
+    model.run_eagerly = True  # what a step computes is the same, and nothing is traced
     batch = next(epochs.batches(0))
     loss = float(model.train_on_batch(*batch))
     run = Run.__new__(Run)

@@ -30,7 +30,7 @@ class Made:
     def __init__(self, dataset: Dataset, folder: Path) -> None:
         self.dataset = dataset
         self.folder = folder
-        options = [*SETTINGS, "training.epochs=2", "loss.in_batch=16", "loss.uniform=8"]
+        options = [*SETTINGS, "training.epochs=2", "training.xla=false", "loss.in_batch=16", "loss.uniform=8"]
         self.trained = train(folder / "dataset", folder / "model", load_settings(None, options), quiet=True)
 
     def export(self, name: str, **options: Any) -> Any:

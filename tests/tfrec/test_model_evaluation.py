@@ -12,7 +12,13 @@ from tfrec.errors import DataError
 from tfrec.model_evaluation import evaluate_model
 from tfrec.training import train
 
-SETTINGS = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.epochs=1")
+SETTINGS = (
+    "model.dimensions=8",
+    "model.feed_forward=8",
+    "model.max_length=15",
+    "training.epochs=1",
+    "training.xla=false",
+)
 
 
 def test_it_finds_its_dataset_and_writes_all(

@@ -43,7 +43,8 @@ def folder(
 
 
 def settings(*more: str) -> Settings:
-    return load_settings(None, [*SETTINGS, *more])
+    """Without XLA, whose compilation takes longer than these small runs; the killed run has it."""
+    return load_settings(None, [*SETTINGS, "training.xla=false", *more])
 
 
 def test_a_run_killed_in_the_middle_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
@@ -60,9 +61,8 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(folder: Path, tmp
     process.wait()
     assert not out.exists()
     subprocess.run(command, check=True, capture_output=True)
-    whole = train(
-        folder, tmp_path / "whole", settings("training.epochs=6", "training.patience=9"), quiet=True
-    )
+    same = load_settings(None, [*SETTINGS, "training.epochs=6", "training.patience=9"])
+    whole = train(folder, tmp_path / "whole", same, quiet=True)
     resumed = TrainedModel.load(out)
     for ours, theirs in zip(resumed.model.weights, whole.model.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.path)

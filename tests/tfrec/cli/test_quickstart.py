@@ -13,7 +13,7 @@ from data_prep.sources import completejourney
 TINY = """
 model: {dimensions: 8, feed_forward: 8, blocks: 1, max_length: 31}
 loss: {in_batch: 64, uniform: 32}
-training: {epochs: 1, rows: 8, validation_users: 10}
+training: {epochs: 1, rows: 8, validation_users: 10, xla: false}
 """
 
 
