@@ -40,7 +40,7 @@ def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) ->
         items: what the source knows of items.
 
     Raises:
-        DataError: the ids of items are not of the log's type, or none of them is in the log.
+        DataError: none of the items is in the log.
     """
     laid = train_values(item, train)
     frame = pd.DataFrame({"item_id": laid.values, "train_count": laid.counts})
@@ -48,14 +48,6 @@ def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) ->
     vocabularies: dict[str, pd.Index] = {}
     if items is not None:
         known = _one_line_each(items.frame, laid.values)
-        if not known["item_id"].isin(laid.values).any():
-            raise DataError(
-                f"none of the {len(known):,} items of the file of items is in the log, which has ids such "
-                f"as {laid.values[0]!r}; the file has {known['item_id'].iloc[0]!r}. Name its column of ids "
-                "with --items-id."
-                if len(known)
-                else "the file of items is empty"
-            )
         frame = frame.merge(known, on="item_id", how="left")
         for name, kind in items.kinds.items():
             feature, vocabulary = _feature(frame, name, kind)
@@ -67,14 +59,17 @@ def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) ->
 
 
 def _one_line_each(frame: pd.DataFrame, ids: pd.Index) -> pd.DataFrame:
-    """The item table with ids of the log's type, the first line of each item."""
-    integers = ids.dtype.kind in "iu"
-    frame = frame.dropna(subset=["item_id"])
-    try:
-        frame = frame.assign(item_id=frame["item_id"].astype("int64" if integers else str))
-    except (ValueError, TypeError) as error:
-        raise DataError(f"the log has integers for item ids, the file of items has not: {error}") from error
-    return frame.drop_duplicates("item_id")
+    """The first line of each item that the log has, with its id as the log has it."""
+    raw = _whole(frame["item_id"])
+    place = pd.Index(ids.astype(str)).get_indexer(pd.Index(raw.astype(str)))
+    there = (place >= 0) & raw.notna().to_numpy()
+    if not there.any():
+        example = f"{raw.iloc[0]!r}" if len(raw) else "none"
+        raise DataError(
+            f"none of the {len(raw):,} items of the file of items is in the log, which has ids such as "
+            f"{ids[0]!r}; the file has {example}. Name its column of ids with --items-id."
+        )
+    return frame[there].assign(item_id=ids[place[there]]).drop_duplicates("item_id")
 
 
 def _feature(frame: pd.DataFrame, name: str, kind: str) -> tuple[ItemFeature, pd.Index | None]:

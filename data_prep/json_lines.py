@@ -20,7 +20,8 @@ def read_json_lines(path: Path, columns: Sequence[str] | None = None) -> FileTab
     """
     try:
         table = _by_arrow(path)
-    except pa.ArrowInvalid:  # a line is no JSON, or a column is not of one type
+        table.validate(full=True)
+    except pa.ArrowInvalid:  # a line is no JSON or no UTF-8, or a column is not of one type
         return _by_line(path, columns)
     return FileTable(path, table.select(present(path, columns, table.column_names)))
 

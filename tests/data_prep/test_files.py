@@ -161,6 +161,10 @@ def test_what_is_no_utf_8_costs_its_rows_alone(tmp_path: Path) -> None:
     assert dataset.schema.counts.events == 2
     assert rejected_of(tmp_path / "dataset")[3] == "user_id is no UTF-8"
     assert set(rejected_of(tmp_path / "dataset")) == {3, 4}
+    rows = [json.dumps(dict(zip(COLUMNS, (user, 5, 1_600_000_000), strict=True))) for user in "abc"]
+    (tmp_path / "log.jsonl").write_text("\n".join(rows).replace('"b"', '"ñ"'), encoding="latin-1")
+    prepare([tmp_path / "log.jsonl"], tmp_path / "json", max_rejected_share=0.5)
+    assert set(rejected_of(tmp_path / "json")) == {2}
     (tmp_path / "log.csv").write_text("\n".join(lines[:3]), encoding="utf-8")
     assert "Muñoz" in prepare([tmp_path / "log.csv"], tmp_path / "utf8").sequences.user_id
 

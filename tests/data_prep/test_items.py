@@ -77,7 +77,7 @@ def test_what_does_not_fit_the_log_is_refused(
         prepared(log, features={"price": "numeric"})
     with pytest.raises(SettingsError, match="'colour': items have no such column; theirs are 'title'"):
         prepared(log, items_file=items_file, items_id="sku", features={"colour": "categorical"})
-    with pytest.raises(DataError, match="integers for item ids"):
+    with pytest.raises(DataError, match=r"none of the 40 items.*the file has 'title 0'"):
         prepared(log, items_file=items_file, items_id="title")
     with pytest.raises(DataError, match="none of the 40 items"):
         prepared(log.assign(item_id=log["item_id"] + 1000), items_file=items_file, items_id="sku")
@@ -90,6 +90,6 @@ def test_parquet_s_index_is_no_feature_and_huge_numbers_are_text(
     frame.to_parquet(tmp_path / "items.parquet")
     dataset = prepared(shop_log(), items_file=tmp_path / "items.parquet")
     assert [f.name for f in dataset.schema.item_features] == ["size"]
-    (tmp_path / "items.csv").write_text("item_id,code\n1,99999999999999999999\n2,5\n")
+    (tmp_path / "items.csv").write_text("item_id,code\n1,99999999999999999999\n2,5\nsoiled,7\n,8\n2,9\n")
     dataset = prepared(shop_log(), items_file=tmp_path / "items.csv")
     assert set(dataset.features["code"].values) == {"99999999999999999999", "5"}
