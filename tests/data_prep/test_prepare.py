@@ -129,15 +129,19 @@ def test_bad_rows_are_set_aside_with_their_place(shop_log: LogMaker, tmp_path: P
     lines[11] = "u1,5,99999999999"
     lines[12] = "u" * 2000 + ",5,1600000000"
     lines[14] = "u1,5"
+    lines[16] = "u1,5,-86400"
+    lines[17] = "u1,5,NaN"
     (tmp_path / "log.csv").write_text("\n".join(lines))
     dataset = run([tmp_path / "log.csv"], tmp_path / "dataset")
     rejected = pd.read_parquet(tmp_path / "dataset" / REJECTED_FILE)
-    assert dataset.schema.counts.rejected_rows == len(rejected) == 6
+    assert dataset.schema.counts.rejected_rows == len(rejected) == 8
     assert (rejected["file"] == "log.csv").all()
     by_row = dict(zip(rejected["row_number"], rejected["reason"], strict=True))
     assert by_row[10] == "timestamp is no time between 1970 and tomorrow"
     assert by_row[8] == "item_id is missing"
-    assert {4, 8, 10, 12, 13, 15} == set(by_row)
+    assert by_row[17] == by_row[12] == by_row[10]
+    assert by_row[18] == "timestamp is missing"
+    assert {4, 8, 10, 12, 13, 15, 17, 18} == set(by_row)
 
 
 def test_too_many_bad_rows_stop_before_anything_is_written(shop_log: LogMaker, tmp_path: Path) -> None:
