@@ -40,11 +40,11 @@ class FileTable:
 
 
 HINT = "Name the columns with --user, --item, --time."
+SHOWN = 30
+LONGEST = 60
 
 
-def present(
-    path: Path, columns: Sequence[str] | None, names: Sequence[str], *, hint: str = HINT
-) -> list[str]:
+def present(path: Path, columns: Sequence[str] | None, names: list[str], *, hint: str = HINT) -> list[str]:
     """Returns the columns to read: those wanted, or all.
 
     Args:
@@ -54,14 +54,21 @@ def present(
         hint: what to do where one is not there.
 
     Raises:
-        DataError: one is not there.
+        DataError: one is not there, or there twice.
     """
-    for column in columns or ():
+    for column in columns if columns is not None else names:
+        if names.count(column) > 1:
+            raise DataError(f"{path} has {names.count(column)} columns {column!r}. Rename all but one.")
         if column not in names:
             near = difflib.get_close_matches(column, names, n=1, cutoff=0.5)
             nearest = f" Did you mean {near[0]!r}?" if near else ""
             raise DataError(
-                f"{path} has no column {column!r}; its columns are {', '.join(map(repr, names))}."
-                f"{nearest} {hint}"
+                f"{path} has no column {column!r}; its columns are {_listed(names)}.{nearest} {hint}"
             )
     return list(dict.fromkeys(columns)) if columns is not None else list(names)
+
+
+def _listed(names: list[str]) -> str:
+    """Names for a message, which a file that is no log must not flood."""
+    shown = ", ".join(repr(name if len(name) <= LONGEST else name[:LONGEST] + "…") for name in names[:SHOWN])
+    return shown if len(names) <= SHOWN else f"{shown} and {len(names) - SHOWN} more"

@@ -63,7 +63,7 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> FileTable:
             names = column_names(path)
             table = pq.read_table(path, columns=present(path, columns, names))
             table.validate(full=True)
-            return FileTable(path, table.replace_schema_metadata(None))
+            return FileTable(path, _without_views(table))
         _refuse_binary(path)
         return read_json_lines(path, columns) if kind == "json" else read_text(path, columns)
     except READING_ERRORS as error:
@@ -86,6 +86,15 @@ def read_files(paths: Sequence[Path], columns: Sequence[str] | None = None) -> I
     """Reads the files of a log one after another."""
     for path in list_files(paths):
         yield read_file(path, columns)
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Text of view types, which little of Arrow can compute on, as text; without notes of the writer."""
+    columns = {
+        name: column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+    return pa.table(columns)
 
 
 def _kind_by_name(path: Path) -> str | None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from data_prep.file_table import present
 from data_prep.files import read_file
+from data_prep.options import fits_a_file
 from tfrec.errors import DataError, SettingsError
 
 MANY_SHARE = 0.01
@@ -16,6 +17,7 @@ MANY_SHARE = 0.01
 NAME_SHARE = 0.9
 """A text column names items, and tells nothing of their kind, when so many of its values differ."""
 NO_FEATURE = ("name", "none")
+RESERVED = ("item_id", "train_count")
 FEW_ITEMS = 20
 """In a smaller table values may all differ by chance."""
 
@@ -38,7 +40,7 @@ class ItemTable:
         """Returns the table with the kinds of some columns as given; `auto` is found out, `none` no feature.
 
         Raises:
-            SettingsError: there is no such column.
+            SettingsError: there is no such column, or its name cannot be a file's.
         """
         merged = dict(self.kinds)
         for name, kind in kinds.items():
@@ -46,7 +48,14 @@ class ItemTable:
                 known = ", ".join(map(repr, self.frame.columns.drop("item_id")))
                 raise SettingsError(f"--feature {name!r}: items have no such column; theirs are {known}")
             merged[name] = found_kind(self.frame[name]) if kind == "auto" else kind
-        return replace(self, kinds={name: kind for name, kind in merged.items() if kind not in NO_FEATURE})
+        chosen = {name: kind for name, kind in merged.items() if kind not in NO_FEATURE}
+        for name in chosen:
+            if not fits_a_file(name):
+                raise SettingsError(
+                    f"the column {name!r} of items cannot be a feature: its name is to be part of a file's "
+                    f"name. Rename it, or leave it out with --feature {name}:none."
+                )
+        return replace(self, kinds=chosen)
 
 
 def read_items(path: Path, id_column: str) -> ItemTable:
@@ -61,10 +70,11 @@ def read_items(path: Path, id_column: str) -> ItemTable:
     """
     table = read_file(path).table
     present(path, [id_column], table.column_names, hint="Name its column of ids with --items-id.")
+    columns = [name for name in table.column_names if name != id_column]
+    for reserved in RESERVED:
+        if reserved in columns:
+            raise DataError(f"{path} has a column {reserved!r}, a name that the catalogue needs. Rename it.")
     frame = table.to_pandas().rename(columns={id_column: "item_id"})
-    columns = [name for name in frame.columns if name != "item_id"]
-    if "train_count" in columns:
-        raise DataError(f"{path} has a column 'train_count', a name that the catalogue needs. Rename it.")
     for name in columns:
         frame[name] = _numbers_where_all_are(frame[name])
     kinds = {name: found_kind(frame[name]) for name in columns}

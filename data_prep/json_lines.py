@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pa_json
 
 from data_prep.file_table import FileTable, present
 from tfrec.errors import DataError
+
+EXACT = 2**53
 
 
 def read_json_lines(path: Path, columns: Sequence[str] | None = None) -> FileTable:
@@ -23,7 +26,8 @@ def read_json_lines(path: Path, columns: Sequence[str] | None = None) -> FileTab
         table.validate(full=True)
     except pa.ArrowInvalid:  # a line is no JSON or no UTF-8, or a column is not of one type
         return _by_line(path, columns)
-    return FileTable(path, table.select(present(path, columns, table.column_names)))
+    wanted = table.select(present(path, columns, table.column_names))
+    return _by_line(path, columns) if _loses_digits(wanted) else FileTable(path, wanted)
 
 
 def _by_arrow(path: Path) -> pa.Table:
@@ -37,6 +41,12 @@ def _by_arrow(path: Path) -> pa.Table:
         return pa_json.read_json(
             stream, parse_options=pa_json.ParseOptions(explicit_schema=pa.schema(moments))
         )
+
+
+def _loses_digits(table: pa.Table) -> bool:
+    """Integers beyond 64 bits were read as floats, which hold 53."""
+    floats = [table[f.name] for f in table.schema if pa.types.is_floating(f.type)]
+    return any((pc.max(pc.abs(column)).as_py() or 0) >= EXACT for column in floats)
 
 
 def _by_line(path: Path, columns: Sequence[str] | None) -> FileTable:

@@ -3,12 +3,18 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tfrec.schema import Repeats
 
 TimeUnit = Literal["auto", "iso", "s", "ms", "us"]
 Split = Literal["last_session", "leave_one_out", "global_time", "none"]
+LONGEST_NAME = 200
+
+
+def fits_a_file(name: str) -> bool:
+    """Returns whether the name of a column can be part of a file's name, as that of a vocabulary is."""
+    return 0 < len(name.encode()) <= LONGEST_NAME and not set(name) & {"/", "\\", "\0"}
 
 
 class PrepareOptions(BaseModel):
@@ -47,3 +53,11 @@ class PrepareOptions(BaseModel):
     repeats: Repeats | None = Field(None, description="where an item can come again; None: found in the log")
     shards: int | None = Field(None, ge=1, description="None: one for each two million events")
     seed: int = Field(0, ge=0, description="of the order drawn inside unordered sessions")
+
+    @field_validator("context")
+    @classmethod
+    def _names_fit_files(cls, context: dict[str, str]) -> dict[str, str]:
+        for name in context:
+            if not fits_a_file(name):
+                raise ValueError(f"the name {name!r} is to be part of a file's name; rename the column")
+        return context

@@ -26,7 +26,7 @@ def encode(values: pa.Array, *, integers: bool = True) -> Column:
     if pa.types.is_floating(values.type):
         values = pc.if_else(pc.is_finite(values), values, None)
         if pc.all(pc.fill_null(pc.equal(values, pc.floor(values)), True)).as_py():
-            values = values.cast(pa.int64())
+            values = _cast_or_text(values)
     if not pa.types.is_integer(values.type):
         values = values.cast(pa.string())
         values = pc.if_else(pc.equal(values, ""), None, values)
@@ -41,13 +41,21 @@ def encode(values: pa.Array, *, integers: bool = True) -> Column:
 def _as_integers(uniques: pa.Array) -> pa.Array:
     """Text as int64, where every value is an integer as Python writes it."""
     if pa.types.is_integer(uniques.type):
-        return uniques.cast(pa.int64())
+        return _cast_or_text(uniques)
     try:
         integers = uniques.cast(pa.int64())
     except pa.ArrowInvalid:
         return uniques
     same = pc.all(pc.equal(integers.cast(pa.string()), uniques)).as_py()
     return integers if same and len(uniques) else uniques
+
+
+def _cast_or_text(values: pa.Array) -> pa.Array:
+    """Numbers as int64; as text where one is beyond 64 bits, as hashes can be."""
+    try:
+        return values.cast(pa.int64())
+    except pa.ArrowInvalid:
+        return values.cast(pa.string())
 
 
 def too_long(column: Column) -> np.ndarray:
@@ -75,6 +83,8 @@ def as_numbers(values: pa.Array) -> np.ndarray:
 def read_context(values: pa.Array, kind: str) -> Column | np.ndarray:
     """Reads a context column: numbers where all values are (or it is said so), else categories.
 
+    A number that is not finite as a float32 is missing.
+
     Raises:
         pa.ArrowException: the values are of a type that has neither.
     """
@@ -82,7 +92,9 @@ def read_context(values: pa.Array, kind: str) -> Column | np.ndarray:
     if kind != "categorical":
         numbers = as_numbers(values) if kind == "numeric" else _numbers_of_all(values)
     if numbers is not None:
-        return numbers.astype(np.float32)
+        with np.errstate(over="ignore"):
+            narrow = numbers.astype(np.float32)
+        return np.where(np.isfinite(narrow), narrow, np.float32(np.nan))
     return encode(values.cast(pa.string()), integers=False)
 
 

@@ -157,3 +157,14 @@ def test_what_was_found_is_shown(shop_log: LogMaker, tmp_path: Path) -> None:
     options = options.model_copy(update={"session_gap_s": 10**9})
     data_prep.prepare("log", [tmp_path / "log.csv"], tmp_path / "one", options, console=console)
     assert "The split leaves 0 val and 0 test events" in console.export_text()
+
+
+def test_a_context_that_is_no_finite_number_is_missing(prepared: Preparer, shop_log: LogMaker) -> None:
+    frame = shop_log().assign(dwell=2.0)
+    frame.loc[:2, "dwell"] = [np.inf, 1e300, np.nan]
+    dataset = prepared(frame, context={"dwell": "numeric"}, split="none")
+    found = dataset.sequences.context["dwell"]
+    assert np.isnan(found[:3]).all()
+    assert (found[3:] == 2.0).all()
+    (column,) = dataset.schema.context
+    assert (column.mean, column.std) == (2.0, 1.0)

@@ -204,3 +204,45 @@ def test_a_megabyte_of_id_costs_its_row_alone(tmp_path: Path) -> None:
 def test_a_log_of_unknown_name_is_known_by_its_content(shop_log: LogMaker, tmp_path: Path) -> None:
     shop_log().to_parquet(tmp_path / "events")
     assert read_file(tmp_path / "events", ["item_id"]).table.column_names == ["item_id"]
+
+
+BEYOND = 2**63 + 5
+
+
+def test_integers_beyond_64_bits_keep_their_digits(tmp_path: Path) -> None:
+    row = {"user_id": [BEYOND, 7], "item_id": [1, 2], "timestamp": [1_600_000_000] * 2}
+    pq.write_table(
+        pa.table({**row, "user_id": pa.array(row["user_id"], pa.uint64())}), tmp_path / "a.parquet"
+    )
+    lines = [json.dumps({name: values[i] for name, values in row.items()}) for i in range(2)]
+    (tmp_path / "b.jsonl").write_text("\n".join(lines))
+    pd.DataFrame(row).to_csv(tmp_path / "c.csv", index=False)
+    for name in ("a.parquet", "b.jsonl", "c.csv"):
+        dataset = prepare([tmp_path / name], tmp_path / f"{name}-dataset")
+        assert set(dataset.sequences.user_id) == {str(BEYOND), "7"}
+
+
+def test_text_of_any_arrow_type(tmp_path: Path) -> None:
+    for number, kind in enumerate((pa.string_view(), pa.large_string(), pa.binary())):
+        text = pa.array([b"a", b"b"], pa.binary()).cast(pa.string()).cast(kind)
+        table = pa.table({"user_id": text, "item_id": text, "timestamp": [1_600_000_000] * 2})
+        pq.write_table(table, tmp_path / "log.parquet")
+        dataset = prepare([tmp_path / "log.parquet"], tmp_path / f"dataset-{number}")
+        assert dataset.items.values.tolist() == ["a", "b"]
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(f"user_id,item_id,item_id,timestamp\n1,2,3,{1_600_000_000}\n")
+    arrays = [pa.array([1]), pa.array([2]), pa.array([3]), pa.array([1_600_000_000])]
+    names = ["user_id", "item_id", "item_id", "timestamp"]
+    pq.write_table(pa.Table.from_arrays(arrays, names), tmp_path / "log.parquet")
+    for name in ("log.csv", "log.parquet"):
+        with pytest.raises(DataError, match="has 2 columns 'item_id'"):
+            prepare([tmp_path / name], tmp_path / "dataset")
+
+
+def test_a_message_is_not_flooded_by_what_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(",".join(f"{i}" * 200 for i in range(500)) + "\n1\n")
+    with pytest.raises(DataError, match=r"has no column.*and 470 more") as refused:
+        prepare([tmp_path / "log.csv"], tmp_path / "dataset")
+    assert len(str(refused.value)) < 3000

@@ -93,3 +93,24 @@ def test_parquet_s_index_is_no_feature_and_huge_numbers_are_text(
     (tmp_path / "items.csv").write_text("item_id,code\n1,99999999999999999999\n2,5\nsoiled,7\n,8\n2,9\n")
     dataset = prepared(shop_log(), items_file=tmp_path / "items.csv")
     assert set(dataset.features["code"].values) == {"99999999999999999999", "5"}
+
+
+def test_names_that_cannot_be_files_are_refused(
+    prepared: Preparer, shop_log: LogMaker, items_file: Path
+) -> None:
+    log = shop_log().assign(**{"../x": "phone"})
+    with pytest.raises(ValueError, match="part of a file's name"):
+        prepared(log, context={"../x": "auto"})
+    pd.read_csv(items_file).rename(columns={"price": "price/unit"}).to_csv(items_file, index=False)
+    with pytest.raises(SettingsError, match="--feature price/unit:none"):
+        prepared(log, items_file=items_file, items_id="sku")
+    dataset = prepared(log, items_file=items_file, items_id="sku", features={"price/unit": "none"})
+    assert "price/unit" not in {feature.name for feature in dataset.schema.item_features}
+
+
+def test_names_that_the_catalogue_needs_are_refused(
+    prepared: Preparer, shop_log: LogMaker, items_file: Path
+) -> None:
+    pd.read_csv(items_file).rename(columns={"secret": "item_id"}).to_csv(items_file, index=False)
+    with pytest.raises(DataError, match="'item_id', a name that the catalogue needs"):
+        prepared(shop_log(), items_file=items_file, items_id="sku")
