@@ -23,6 +23,9 @@ from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
 from tfrec.schema import DatasetSchema
 
+STEPS = {"reading": 60, "cleaning": 15, "splitting": 5, "writing": 20}
+"""The steps, and about how many hundredths of the time each takes."""
+
 
 def prepare(
     source: str,
@@ -54,7 +57,7 @@ def prepare(
     own_items = _own_items(options)
     report = Report()
     # A log goes from hand to hand and is held by nobody else: memory is what limits its size.
-    with steps_of(console, 4) as step:
+    with steps_of(console, STEPS) as step:
         step("reading")
         found = known.read(paths, options)
         report.add(f"rows read (times: {found.time_unit})", 0, found.rows)
@@ -76,6 +79,8 @@ def prepare(
             log = log if has_clock else sessions.with_positions(log)
         step("splitting")
         role = _roles(log, session, options, has_clock=has_clock)
+        if has_clock and not options.ordered_sessions:
+            log = sessions.with_session_times(log, session)
         catalogue = build_catalogue(log.item, role == splits.TRAIN, items)
         step("writing")
         parts = DatasetParts(source, log, session, role, catalogue, rejected, options, has_clock)

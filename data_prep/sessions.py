@@ -37,6 +37,16 @@ def shuffle_inside(log: Log, session: np.ndarray, seed: int) -> Log:
     return log.take(np.lexsort((_lots(len(log), seed), session)))
 
 
+def with_session_times(log: Log, session: np.ndarray) -> Log:
+    """Returns the events with the time of their session's first one.
+
+    Times inside an unordered session would tell the order that is said to mean nothing.
+    """
+    begins = _begins(session)
+    first = np.minimum.reduceat(log.time, begins)
+    return replace(log, time=np.repeat(first, np.diff(np.append(begins, len(log)))))
+
+
 def number_sessions(log: Log, gap_s: int) -> np.ndarray:
     """Returns the session of each sorted event, numbered over all users, in order: [E] int64.
 
@@ -63,6 +73,11 @@ def first_in_session(log: Log, session: np.ndarray) -> np.ndarray:
     """[E] bool: each item's first event in a session."""
     pairs = session * (len(log.item.values) + 1) + log.item.codes
     return ~pd.Series(pairs).duplicated().to_numpy()
+
+
+def _begins(session: np.ndarray) -> np.ndarray:
+    """Where each session of sorted events begins."""
+    return np.append(0, np.flatnonzero(np.diff(session)) + 1)
 
 
 def _starts(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -38,7 +39,35 @@ def test_killed_it_leaves_no_half_dataset(shop_log: Callable[..., pd.DataFrame],
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset", "log.csv"]
 
 
-def test_a_full_disk_leaves_nothing(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only who may mount can make a disk that fills up")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
+def test_a_full_disk_leaves_nothing(
+    shop_log: Callable[..., pd.DataFrame], small_disk: Path, tmp_path: Path
+) -> None:
+    shop_log(users=500, days=10).to_csv(tmp_path / "log.csv", index=False)
+    command = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(small_disk / "dataset")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "No space left on device. Nothing was left behind." in " ".join(done.stderr.split())
+    assert list(small_disk.iterdir()) == []
+
+
+def test_a_file_that_may_not_grow_leaves_nothing(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
     shop_log(users=500, days=10).to_csv(tmp_path / "log.csv", index=False)
     done = subprocess.run(
         [*PREPARE, str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")],

@@ -168,3 +168,23 @@ def test_a_context_that_is_no_finite_number_is_missing(prepared: Preparer, shop_
     assert (found[3:] == 2.0).all()
     (column,) = dataset.schema.context
     assert (column.mean, column.std) == (2.0, 1.0)
+
+
+def test_no_time_tells_the_order_inside_unordered_sessions(prepared: Preparer, shop_log: LogMaker) -> None:
+    frame = shop_log().assign(basket=lambda f: f.index // 3)
+    for options in ({"session": "basket"}, {}):
+        dataset = prepared(frame, ordered_sessions=False, split="none", **options)
+        s = dataset.sequences
+        found = pd.DataFrame({"user": s.user_of_event, "session": s.session, "time": s.time})
+        starts = found.groupby(["user", "session"])["time"]
+        assert (starts.max() == starts.min()).all()
+        assert sorted(starts.first()) == sorted(frame.groupby("basket")["timestamp"].min())
+
+
+def test_rows_set_aside_leave_positions_what_they_are(prepared: Preparer) -> None:
+    frame = pd.DataFrame({"user_id": np.repeat(np.arange(20), 5), "timestamp": np.tile(np.arange(5), 20)})
+    frame["item_id"] = pd.Series(range(100), dtype="Int64")
+    frame.loc[2, "item_id"] = pd.NA
+    dataset = prepared(frame, split="none")
+    assert not dataset.schema.has_clock
+    assert dataset.sequences.time[:9].tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4]
