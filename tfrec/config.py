@@ -165,5 +165,5 @@ def _explain(error: Any) -> str:
         return f"{key}: {error['msg']}{found}" if key else f"{error['msg'].removeprefix('Value error, ')}"
     # A misspelt key lies near by its last word, whatever section it was put in.
     by_last = {name.rsplit(".", 1)[-1]: name for name in [*Settings.model_fields, *known_keys()]}
-    near = difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.4)
     return f"unknown setting {key}" + (f"; the nearest known one is {by_last[near[0]]}" if near else "")

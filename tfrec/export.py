@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfrec
 from tfrec.dataset import Facts
-from tfrec.errors import SettingsError
+from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
 from tfrec.index import ExactIndex, ScannIndex, rescore_own
 from tfrec.layers.attention import MASKED
@@ -147,13 +147,28 @@ def export(
     index = ExactIndex(candidates) if retrieval == "exact" else ScannIndex(candidates, retrieve)
     servable = Servable(trained, index, k, leave_out)
     info = _info(trained, out.name, version, retrieval, k)
+    signatures = servable.signatures(trained.facts)
     with whole_folder(Path(out) / str(version)) as folder:
-        tf.saved_model.save(servable, str(folder), signatures=servable.signatures(trained.facts))
+        _save(servable, folder, signatures)
         (folder / "assets").mkdir(exist_ok=True)
         (folder / "assets" / INFO_FILE).write_text(info.model_dump_json(indent=1), encoding="utf-8")
         trained.facts.schema.save(folder / "assets")
         write_warmup(folder / "assets.extra" / WARMUP_FILE, warmup_requests(info, trained.facts))
     return Path(out) / str(version)
+
+
+def _save(servable: Servable, folder: Path, signatures: dict[str, Callable[..., Tensors]]) -> None:
+    """Writes the SavedModel.
+
+    Raises:
+        DataError: TensorFlow cannot write it.
+    """
+    try:
+        tf.saved_model.save(servable, str(folder), signatures=signatures)
+    except tf.errors.OpError as error:
+        raise DataError(
+            f"writing the SavedModel failed: {error.message}. Nothing was left behind."
+        ) from error
 
 
 def next_version(out: Path) -> int:

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfrec.errors import SettingsError
 from tfrec.layers.attention import MASKED
 from tfrec.losses import log_add_exp
 from tfrec.schema import FIRST_ROW, PADDING_ROW
+
+LEAST_ITEMS = 16
+"""ScaNN learns 16 codes for each pair of dimensions, and wants as many points."""
 
 
 class ExactIndex(tf.Module):
@@ -80,6 +84,9 @@ class ScannIndex(tf.Module):
         candidates: [items, D + 1] float32 of all rows, padding and unknown included.
         retrieve: how many candidates ScaNN gives; the answers must be among them or the own items.
         settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
+
+    Raises:
+        SettingsError: the catalogue is too small for ScaNN.
     """
 
     def __init__(self, candidates: tf.Tensor, retrieve: int, **settings: Any) -> None:
@@ -87,6 +94,10 @@ class ScannIndex(tf.Module):
         from tfrec.tensorflow import tensorflow_recommenders
 
         items = int(candidates.shape[0]) - FIRST_ROW
+        if items < LEAST_ITEMS:
+            raise SettingsError(
+                f"ScaNN needs at least {LEAST_ITEMS} items, the catalogue has {items}. Use exact retrieval."
+            )
         self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
         self.retrieve = min(retrieve, items)
         layer = tensorflow_recommenders().layers.factorized_top_k.ScaNN

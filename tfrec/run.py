@@ -45,6 +45,7 @@ class Run(keras.callbacks.Callback):
         self.dataset = dataset
         self.settings = settings
         self.checkpoints = checkpoints
+        self.quiet = quiet
         self.state = RunState()
         self.best = [w.numpy() for w in model.weights]
         self.positions = validation_positions(dataset, settings)
@@ -79,13 +80,14 @@ class Run(keras.callbacks.Callback):
         better = self.state.best is None or not len(self.positions) or logs[MONITOR] > self.state.best
         if better:
             self.best = [w.numpy() for w in self.trained.weights]
-        self.state = RunState(
+        state = RunState(
             epoch=epoch + 1,
             best=logs.get(MONITOR) if better else self.state.best,
             best_epoch=epoch + 1 if better else self.state.best_epoch,
             history=[*self.state.history, {name: float(value) for name, value in logs.items()}],
         )
-        self.checkpoints.save(self.state, self.variables, self.best)
+        self.checkpoints.save(state, self.variables, self.best)
+        self.state = state
         self.trained.stop_training = self.is_over()
 
     def result(self, dataset: Dataset, seconds: float) -> TrainedModel:

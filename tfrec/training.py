@@ -50,8 +50,8 @@ def train(
         quiet: no progress bars.
 
     Raises:
-        DataError: the dataset has no train events to learn from; `out` exists; an unfinished run
-            of another dataset or other settings is found.
+        DataError: `dataset_folder` is no dataset; `out` exists or cannot be written.
+        SettingsError: an unfinished run of another dataset or other settings is found.
     """
     out = Path(out)
     if out.exists() and not overwrite:
@@ -66,15 +66,7 @@ def train(
     began = time.perf_counter()
     run.resume()
     if run.state.epoch < settings.training.epochs and not run.is_over():
-        model.fit(
-            batches_of(epochs, run.state.epoch, settings.training.epochs),
-            initial_epoch=run.state.epoch,
-            epochs=settings.training.epochs,
-            steps_per_epoch=epochs.steps,
-            shuffle=False,  # the epochs are shuffled already
-            callbacks=[run, keras.callbacks.TensorBoard(str(work / "logs"), write_graph=False)],
-            verbose=0 if quiet else 1,
-        )
+        _fit(run, epochs, work)
     trained = run.result(dataset, time.perf_counter() - began)
     trained.training["dataset"] = os.path.relpath(dataset_folder, out)
     with whole_folder(out, overwrite=overwrite) as folder:
@@ -82,6 +74,30 @@ def train(
         shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
     shutil.rmtree(work)
     return TrainedModel.load(out)
+
+
+def _fit(run: Run, epochs: Epochs, work: Path) -> None:
+    """Goes on with a run to its last epoch, or to where it no longer gets better.
+
+    Raises:
+        DataError: a checkpoint or a log cannot be written.
+    """
+    last = run.settings.training.epochs
+    try:
+        run.trained.fit(
+            batches_of(epochs, run.state.epoch, last),
+            initial_epoch=run.state.epoch,
+            epochs=last,
+            steps_per_epoch=epochs.steps,
+            shuffle=False,  # the epochs are shuffled already
+            callbacks=[run, keras.callbacks.TensorBoard(str(work / "logs"), write_graph=False)],
+            verbose=0 if run.quiet else 1,
+        )
+    except OSError as error:
+        raise DataError(
+            f"writing to {work} failed: {error.strerror}. Make room, then call the same command again: "
+            f"it goes on after epoch {run.state.epoch if run.checkpoints.newest() else 0}."
+        ) from error
 
 
 def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowerModel:

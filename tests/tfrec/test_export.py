@@ -13,7 +13,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tfrec.config import load_settings
 from tfrec.dataset import Dataset
+from tfrec.errors import SettingsError
 from tfrec.export import export, next_version
+from tfrec.index import ScannIndex
 from tfrec.prediction import Predictor
 from tfrec.servable import ServableInfo, no_item
 from tfrec.trained import TrainedModel
@@ -238,6 +240,11 @@ def test_version_folder(made: Made, exact: Any, tmp_path: Path) -> None:
     assert names == {"serving_default", "recommend", "encode", "rank"}
     assert next_version(made.folder / "exact") == 2
     assert next_version(tmp_path / "new") == 1
+
+
+def test_scann_refuses_a_tiny_catalogue(made: Made) -> None:
+    with pytest.raises(SettingsError, match="ScaNN needs at least 16 items, the catalogue has 3"):
+        ScannIndex(tf.zeros([5, 9]), retrieve=3)
 
 
 def test_small_catalogues_fill_answers_with_no_item(made: Made, exact: Any) -> None:

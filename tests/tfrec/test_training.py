@@ -1,6 +1,7 @@
 """Training: it learns, ends early, and goes on after kill -9 as if nothing had happened."""
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -102,6 +103,24 @@ def test_an_unfinished_run_of_other_settings_is_refused(folder: Path, tmp_path: 
     train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True, restart=True)
     with pytest.raises(DataError, match="exists already"):
         train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
+
+
+def test_a_full_disk_is_said_and_the_run_goes_on_later(folder: Path, tmp_path: Path) -> None:
+    options = [f"--set={s}" for s in (*SETTINGS, "training.xla=false", "training.epochs=1")]
+    command = [*TRAIN, str(folder), "--out", str(tmp_path / "model"), "--quiet", *options]
+    full = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000)),
+    )
+    assert full.returncode == 2
+    assert "call the same command again" in full.stderr.replace("\n", " ")
+    assert "Traceback" not in full.stderr
+    assert not (tmp_path / "model").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert TrainedModel.load(tmp_path / "model").training["epochs"] == 1
 
 
 def test_what_is_no_dataset_is_refused(tmp_path: Path) -> None:
