@@ -17,7 +17,7 @@ from data_prep.log import Log
 from data_prep.options import PrepareOptions
 from data_prep.progress import steps_of
 from data_prep.report import Report
-from data_prep.sources import source_named
+from data_prep.sources import Found, Source, source_named
 from data_prep.writing import DatasetParts
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
@@ -59,7 +59,7 @@ def prepare(
     # A log goes from hand to hand and is held by nobody else: memory is what limits its size.
     with steps_of(console, STEPS) as step:
         step("reading")
-        found = known.read(paths, options)
+        found = _read(known, paths, options)
         report.add(f"rows read (times: {found.time_unit})", 0, found.rows)
         report.add("unreadable rows, set aside", len(found.rejected), len(found.log))
         log, rejected = found.log, found.rejected
@@ -101,6 +101,16 @@ def _require_place(out: Path, *, overwrite: bool) -> None:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise DataError(f"cannot write {out}: {parent} is no folder that may be written to")
+
+
+def _read(known: Source, paths: Sequence[Path], options: PrepareOptions) -> Found:
+    """What a source finds; what the system refuses (a folder without permission, a broken disk) in words."""
+    try:
+        return known.read(paths, options)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or 'the log'} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
 
 
 def _own_items(options: PrepareOptions) -> ItemTable | None:

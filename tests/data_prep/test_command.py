@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import data_prep
+from data_prep.sources import SOURCES
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 
@@ -94,7 +95,7 @@ import os, pathlib, sys
 import data_prep
 os.setuid(65534)
 try:
-    data_prep.prepare("log", [], pathlib.Path(sys.argv[1]))
+    data_prep.prepare(sys.argv[1], [*map(pathlib.Path, sys.argv[3:])], pathlib.Path(sys.argv[2]))
 except Exception as error:
     sys.exit(f"{type(error).__name__}: {error}")
 """
@@ -105,9 +106,23 @@ except Exception as error:
 def test_a_folder_without_permission_is_named(mode: int) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
         Path(folder).chmod(mode)
-        command = [sys.executable, "-c", AS_NOBODY, f"{folder}/dataset"]
+        command = [sys.executable, "-c", AS_NOBODY, "log", f"{folder}/dataset"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.stderr.startswith(f"DataError: cannot write {folder}/dataset")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("source", [name for name in SOURCES if name != "completejourney"])
+def test_a_log_that_may_not_be_read_is_named(source: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        (Path(folder) / "log.csv").write_text("user_id,item_id,timestamp\n1,2,1600000000\n")
+        for log in (folder, f"{folder}/log.csv"):
+            command = [sys.executable, "-c", AS_NOBODY, source, f"{place}/dataset", log]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            error = done.stderr.splitlines()[-1]
+            assert error.startswith("DataError: ")
+            assert folder in error
 
 
 def test_errors_name_the_option(tmp_path: Path) -> None:
