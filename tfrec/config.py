@@ -58,7 +58,7 @@ class TrainingSettings(_Settings):
     """How the parameters are found."""
 
     epochs: int = Field(20, ge=1)
-    rows: int = Field(32, ge=1, description="packed rows a step")
+    rows: int = Field(8, ge=1, description="packed rows a step; many on a small log learn worse")
     row_length: int | None = Field(None, ge=2, description="places of a packed row; None: max_length + 1")
     learning_rate: float = Field(2e-3, gt=0)
     warm_up: float = Field(0.05, ge=0, lt=1, description="share of all steps; then a cosine to 0")

@@ -38,32 +38,36 @@ class SumFusion(_Fusion):
         return tf.matmul(history, self.kernel) + tf.matmul(current, self.kernel)
 
 
-@keras.saving.register_keras_serializable("tfrec")
-class ConcatFusion(_Fusion):
-    """F = [E_X; E_Y] W + b."""
+class _OfBoth(_Fusion):
+    """Base of fusions by one linear layer over both: [E_X; E_Y] W + b."""
 
     def build(self, input_shape: Any = None) -> None:
         self.kernel = self.add_weight(name="W", shape=(2 * self.dimensions, self.dimensions))
         self.bias = self.add_weight(name="b", shape=(self.dimensions,), initializer="zeros")
 
-    def call(
-        self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
-    ) -> tf.Tensor:
+    def linear(self, history: tf.Tensor, current: tf.Tensor) -> tf.Tensor:
+        """[E_X; E_Y] W + b: [B, P, D]."""
         return tf.matmul(tf.concat([history, current], axis=-1), self.kernel) + self.bias
 
 
 @keras.saving.register_keras_serializable("tfrec")
-class GatedFusion(_Fusion):
-    """F = g E_X + (1 - g) E_Y, g = sigmoid([E_X; E_Y] W + b), a gate for each dimension."""
-
-    def build(self, input_shape: Any = None) -> None:
-        self.kernel = self.add_weight(name="W", shape=(2 * self.dimensions, self.dimensions))
-        self.bias = self.add_weight(name="b", shape=(self.dimensions,), initializer="zeros")
+class ConcatFusion(_OfBoth):
+    """F = [E_X; E_Y] W + b."""
 
     def call(
         self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
     ) -> tf.Tensor:
-        gate = tf.sigmoid(tf.matmul(tf.concat([history, current], axis=-1), self.kernel) + self.bias)
+        return self.linear(history, current)
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class GatedFusion(_OfBoth):
+    """F = g E_X + (1 - g) E_Y, g = sigmoid([E_X; E_Y] W + b), a gate for each dimension."""
+
+    def call(
+        self, history: tf.Tensor, current: tf.Tensor, events: tf.Tensor, visible: tf.Tensor
+    ) -> tf.Tensor:
+        gate = tf.sigmoid(self.linear(history, current))
         return gate * history + (1 - gate) * current
 
 
