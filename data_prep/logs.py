@@ -18,6 +18,7 @@ from data_prep.values import MAX_ID_BYTES, encode, read_context, too_long, undec
 from tfrec.errors import DataError
 
 T = TypeVar("T")
+UNIT_HINT = ". Times were read as {}: --time-unit forces another, --no-clock takes numbers as a mere order."
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def read_log(files: Sequence[FileTable], options: PrepareOptions) -> Reading:
     bad = np.logical_or.reduce(list(reasons.values()))
     rejected = rejected_rows(files, table, bad, reasons)
     if len(rejected) / rows > options.max_rejected_share or bad.all():
-        raise DataError(too_many(rejected, rows, options.max_rejected_share, columns_of(options)))
+        message = too_many(rejected, rows, options.max_rejected_share, columns_of(options))
+        raise DataError(message if times.readable.all() else message + UNIT_HINT.format(times.unit))
     log = Log(
         user=user,
         item=item,

@@ -148,7 +148,7 @@ def test_too_many_bad_rows_stop_before_anything_is_written(shop_log: LogMaker, t
     frame = shop_log().astype({"timestamp": object})
     frame.loc[::2, "timestamp"] = "never"
     frame.to_csv(tmp_path / "log.csv", index=False)
-    with pytest.raises(DataError, match=r"24 of 48 rows cannot be read.*log.csv, row 2.*never"):
+    with pytest.raises(DataError, match=r"24 of 48 rows cannot be read.*log.csv, row 2.*never.*--time-unit"):
         run([tmp_path / "log.csv"], tmp_path / "dataset")
     assert [p.name for p in tmp_path.iterdir()] == ["log.csv"]
 
