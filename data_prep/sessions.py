@@ -77,7 +77,7 @@ def first_in_session(log: Log, session: np.ndarray) -> np.ndarray:
 
 def _begins(session: np.ndarray) -> np.ndarray:
     """Where each session of sorted events begins."""
-    return np.append(0, np.flatnonzero(np.diff(session)) + 1)
+    return np.append(0, np.flatnonzero(session[1:] != session[:-1]) + 1)
 
 
 def _starts(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> np.ndarray:
