@@ -73,8 +73,14 @@ class RequestReader(tf.Module):
         time = raw["time"]
         last = tf.maximum(length - 1, 0)[:, None]
         newest = tf.gather(time, last, batch_dims=1)[:, 0]
-        first = tf.where(length > 0, time[:, 0], inputs["request_time"])
         session, request_session = self._sessions(inputs, raw, length, newest, last)
+        request_time = inputs["request_time"]
+        if not self.schema.ordered_sessions:
+            # As in the dataset: times inside a session would tell the order that it has not.
+            time = _session_starts(time, session, real)
+            goes_on = tf.equal(request_session, tf.gather(session, last, batch_dims=1)[:, 0]) & (length > 0)
+            request_time = tf.where(goes_on, tf.gather(time, last, batch_dims=1)[:, 0], request_time)
+        first = tf.where(length > 0, time[:, 0], request_time)
         base = (first - MONDAY) // SECONDS_A_WEEK * SECONDS_A_WEEK + MONDAY
         at = length[:, None]
         rows = {
@@ -88,7 +94,7 @@ class RequestReader(tf.Module):
             "event_type": _behind(rows["event_type"], PADDING_ROW),
             "session": _behind(session, -1),
             "time": tf.concat([_seconds(first[:, None], base), rows["time"]], axis=1),
-            "request_time": _with_request(rows["time"], _seconds(inputs["request_time"][:, None], base), at),
+            "request_time": _with_request(rows["time"], _seconds(request_time[:, None], base), at),
             "request_session": _with_request(session, request_session[:, None], at),
         }
         batch["segment"] = tf.cast(tf.range(tf.shape(batch["item"])[1])[None] <= at, tf.int32)
@@ -146,6 +152,12 @@ def _newest(inputs: Tensors, max_length: int) -> tuple[Tensors, tf.Tensor]:
     per_event = {name for name in inputs if name in {"item_id", "event_type", "time", "session_id"}}
     per_event |= {name for name in inputs if name.startswith("context.")}
     return {name: tf.gather(inputs[name], at, batch_dims=1) for name in per_event}, length - skip
+
+
+def _session_starts(time: tf.Tensor, session: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    """[B, S] the earliest time of each event's session, of the real places."""
+    same = tf.equal(session[:, :, None], session[:, None, :]) & real[:, None, :]
+    return tf.reduce_min(tf.where(same, time[:, None, :], tf.int64.max), axis=-1)
 
 
 def _behind(x: tf.Tensor, start: float) -> tf.Tensor:

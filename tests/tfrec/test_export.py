@@ -242,6 +242,34 @@ def test_version_folder(made: Made, exact: Any, tmp_path: Path) -> None:
     assert next_version(tmp_path / "new") == 1
 
 
+def test_times_inside_unordered_sessions_say_nothing(
+    rich_dataset: Callable[..., Dataset], write_dataset: Callable[[Dataset, Path], None], tmp_path: Path
+) -> None:
+    dataset = rich_dataset(ordered_sessions=False, session_from="id")
+    write_dataset(dataset, tmp_path / "dataset")
+    servable = Made(dataset, tmp_path).export("baskets")
+    positions = np.flatnonzero(dataset.sequences.is_role("test"))
+    inputs = requests(dataset, positions)
+    width = inputs["item_id"].shape[1]
+    # Three sessions of known times; the request belongs to the last one.
+    inputs["session_id"] = np.tile(np.arange(width) // 5, (len(positions), 1))
+    inputs["time"] = 1_500_000_000 + inputs["session_id"] * 90_000
+    last = np.maximum(inputs["length"] - 1, 0)
+    inputs["request_session_id"] = np.take_along_axis(inputs["session_id"], last[:, None], axis=1)[:, 0]
+    inputs["request_time"] = np.take_along_axis(inputs["time"], last[:, None], axis=1)[:, 0]
+    padding = np.arange(width) >= inputs["length"][:, None]
+    later = dict(inputs)
+    later["time"] = inputs["time"] + 7 * (np.arange(width) % 5)
+    later["time"][padding] = 9
+    later["request_time"] = inputs["request_time"] + 60
+    answers = [
+        ask(servable, "recommend", asked, exclude_item_id=nothing(len(positions)))
+        for asked in (inputs, later)
+    ]
+    np.testing.assert_array_equal(answers[0]["item_id"], answers[1]["item_id"])
+    np.testing.assert_array_equal(answers[0]["score"], answers[1]["score"])
+
+
 def test_scann_refuses_a_tiny_catalogue(made: Made) -> None:
     with pytest.raises(SettingsError, match="ScaNN needs at least 16 items, the catalogue has 3"):
         ScannIndex(tf.zeros([5, 9]), retrieve=3)
