@@ -19,11 +19,10 @@ def sort_events(log: Log, options: PrepareOptions) -> Log:
     user = _rank(log)
     if log.session is None:
         return log.take(np.lexsort((log.time, user)))
-    start = _starts(user, log.session.codes, log.time)
-    inside = log.time
-    if not options.ordered_sessions:
-        inside = _lots(len(log), options.seed)
-    return log.take(np.lexsort((inside, log.session.codes, start, user)))
+    place = _session_places(user, log.session.codes, log.time)
+    if options.ordered_sessions:
+        return log.take(np.lexsort((log.time, place)))
+    return log.take(_by_lot(place, options.seed))
 
 
 def with_positions(log: Log) -> Log:
@@ -34,7 +33,7 @@ def with_positions(log: Log) -> Log:
 
 def shuffle_inside(log: Log, session: np.ndarray, seed: int) -> Log:
     """Returns the events with the order inside each session drawn by lot."""
-    return log.take(np.lexsort((_lots(len(log), seed), session)))
+    return log.take(_by_lot(session, seed))
 
 
 def with_session_times(log: Log, session: np.ndarray) -> Log:
@@ -80,23 +79,34 @@ def _begins(session: np.ndarray) -> np.ndarray:
     return np.append(0, np.flatnonzero(session[1:] != session[:-1]) + 1)
 
 
-def _starts(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> np.ndarray:
-    """[E] the time of the first event of each event's session; a session has one user."""
+def _session_places(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """[E] int32 the place of each event's session in the order of users, then of first events.
+
+    Args:
+        user: [E] ranks.
+        session: [E] codes; the same code with another user is another session.
+        time: [E] unix seconds.
+    """
     if not len(time):
-        return time
+        return np.zeros(0, np.int32)
     order = np.lexsort((session, user))
     new = (np.diff(user[order]) != 0) | (np.diff(session[order]) != 0)
     first = np.append(0, np.flatnonzero(new) + 1)
-    start = np.empty_like(time)
-    start[order] = np.repeat(np.minimum.reduceat(time[order], first), np.diff(np.append(first, len(time))))
-    return start
+    start = np.minimum.reduceat(time[order], first)
+    rank = np.empty(len(first), np.int32)
+    rank[np.lexsort((start, user[order[first]]))] = np.arange(len(first), dtype=np.int32)
+    place = np.empty(len(time), np.int32)
+    place[order] = np.repeat(rank, np.diff(np.append(first, len(time))))
+    return place
 
 
-def _lots(count: int, seed: int) -> np.ndarray:
-    """A random place for each of so many events."""
-    places = np.arange(count, dtype=np.int32)
-    np.random.default_rng(seed).shuffle(places)
-    return places
+def _by_lot(group: np.ndarray, seed: int) -> np.ndarray:
+    """Returns the order of groups, [E] numbers, that draws lots inside each."""
+    # One number for both, since NumPy sorts one key many times as fast as two.
+    keys = group.astype(np.int64)
+    keys *= len(group)
+    keys += np.random.default_rng(seed).permutation(np.arange(len(group), dtype=np.int32))
+    return np.argsort(keys)
 
 
 def _rank(log: Log) -> np.ndarray:

@@ -75,6 +75,24 @@ def test_sessions_by_id_stay_together(rows: list[tuple[int, int, int]], ids: int
     assert all(starts[i] <= starts[i + 1] for i in range(len(starts) - 1) if users[i] == users[i + 1])
 
 
+@given(EVENTS, st.lists(st.integers(0, 3), min_size=60, max_size=60), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_order_of_sessions_by_id(rows: list[tuple[int, int, int]], ids: list[int], ordered: bool) -> None:
+    rows = [(u, i, t // 200) for u, i, t in rows]  # many ties
+    log = log_of(rows, ids[: len(rows)])  # users share ids, and are not sorted
+    assert log.session is not None
+    # Slow: Python's stable sort by user, first event of the session, session, time.
+    owned = [(r[0], code) for r, code in zip(rows, log.session.codes.tolist(), strict=True)]
+    start = {s: min(r[2] for r, own in zip(rows, owned, strict=True) if own == s) for s in owned}
+    order = sorted(range(len(rows)), key=lambda i: (rows[i][0], start[owned[i]], owned[i], rows[i][2]))
+    found = sort_events(log, PrepareOptions(session="s", ordered_sessions=ordered)).event_id
+    assert found is not None
+    if ordered:
+        assert found.tolist() == order
+    assert [owned[i] for i in found] == [owned[i] for i in order]
+    assert sorted(found.tolist()) == list(range(len(rows)))
+
+
 @given(EVENTS, st.sampled_from(["leave_one_out", "last_session", "global_time", "none"]))
 @settings(max_examples=100, deadline=None)
 def test_splits(rows: list[tuple[int, int, int]], split: str) -> None:
