@@ -1,10 +1,10 @@
 """How fast a log becomes a dataset, beside Polars: `python -m benchmarks.preparation [--runs N]`.
 
 Complete Journey, from its file to a dataset folder, by `data_prep` and by the same job in Polars
-(`benchmarks.preparation_polars`); both must find the same users, items and events of each role. Each
-run is a fresh process; its seconds begin after the imports, its memory is the most that the process
-ever held, interpreter and libraries included. Runs alternate; the figures are medians. The last line is
-one JSON object:
+(`benchmarks.preparation_polars`), which works on all cores; both must find the same users, items, sessions
+and events of each role. Each run is a fresh process; its seconds begin after the imports, its memory is the
+most that the process ever held (VmHWM), interpreter and libraries included. Runs alternate; the figures are
+medians. The last line is one JSON object:
 
     ratio_to_polars   seconds beside those of Polars; at most 3 is the aim
     peak_to_raw       `peak_mb` beside the columns read, as Arrow holds them (`raw_columns_mb`); at most 8
@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.report import report
 
-RUNS = 3
+RUNS = 5
 PER_MB = 1e6
 WORKERS = ("data_prep", "polars")
 
