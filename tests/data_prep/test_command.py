@@ -16,6 +16,7 @@ import pytest
 
 import data_prep
 from data_prep.sources import SOURCES
+from data_prep.sources.completejourney import FEATURES
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 
@@ -143,3 +144,31 @@ def test_errors_name_the_option(tmp_path: Path) -> None:
         assert words in done.stderr.replace("\n", " ")
         assert "Traceback" not in done.stderr
     assert not (tmp_path / "dataset").exists()
+
+
+def test_flags_override_a_source_s_defaults_both_ways(tmp_path: Path) -> None:
+    log = pd.DataFrame(
+        {
+            "household_id": ["h"] * 4,
+            "basket_id": [1, 1, 1, 2],
+            "product_id": [7, 7, 8, 7],
+            "transaction_timestamp": pd.to_datetime(["2017-03-01"] * 3 + ["2017-03-02"]),
+        }
+    )
+    log.to_parquet(tmp_path / "transactions.parquet")
+    pd.DataFrame({"product_id": [7, 8], **dict.fromkeys(FEATURES, "x")}).to_parquet(
+        tmp_path / "products.parquet"
+    )
+
+    def events(*flags: str) -> tuple[int, bool]:
+        out = tmp_path / "dataset"
+        command = [*PREPARE, str(tmp_path / "transactions.parquet"), "--source", "completejourney"]
+        options = ["--min-item-events", "1", "--split", "none", "--overwrite", "--out", str(out), *flags]
+        subprocess.run([*command, *options], check=True, capture_output=True)
+        schema = Dataset.load(out).schema
+        return schema.counts.events, schema.ordered_sessions
+
+    assert events() == (3, False)
+    assert events("--no-once-per-session") == (4, False)
+    assert events("--no-once-per-session", "--no-keep-duplicates") == (3, False)
+    assert events("--no-unordered-sessions") == (3, True)

@@ -40,12 +40,12 @@ def prepare(
     ] = None,
     session_gap: Annotated[int | None, typer.Option(help="seconds; a longer gap ends a session")] = None,
     unordered_sessions: Annotated[
-        bool, typer.Option("--unordered-sessions", help="the order inside a session means nothing")
-    ] = False,
+        bool | None, typer.Option(help="the order inside a session means nothing")
+    ] = None,
     clock: Annotated[bool | None, typer.Option("--clock/--no-clock", help="times are clock times")] = None,
-    keep_duplicates: Annotated[bool, typer.Option(help="keep rows that are equal")] = False,
-    drop_repeats: Annotated[bool, typer.Option(help="drop immediate repeats of an item")] = False,
-    once_per_session: Annotated[bool, typer.Option(help="an item counts once in a session")] = False,
+    keep_duplicates: Annotated[bool | None, typer.Option(help="keep rows that are equal")] = None,
+    drop_repeats: Annotated[bool | None, typer.Option(help="drop immediate repeats of an item")] = None,
+    once_per_session: Annotated[bool | None, typer.Option(help="an item counts once in a session")] = None,
     max_events_a_day: Annotated[
         str | None, typer.Option(help="users with a busier day are dropped: a number, auto or none")
     ] = None,
@@ -78,11 +78,11 @@ def prepare(
         "items_id": items_id,
         "features": _pairs("--feature", feature),
         "session_gap_s": session_gap,
-        "ordered_sessions": False if unordered_sessions else None,
+        "ordered_sessions": _not(unordered_sessions),
         "has_clock": clock,
-        "drop_duplicates": False if keep_duplicates else None,
-        "drop_repeats": drop_repeats or None,
-        "once_per_session": once_per_session or None,
+        "drop_duplicates": _not(keep_duplicates),
+        "drop_repeats": drop_repeats,
+        "once_per_session": once_per_session,
         "max_events_a_day": max_events_a_day,
         "min_item_events": min_item_events,
         "min_user_events": min_user_events,
@@ -103,6 +103,11 @@ def prepare(
         raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
     data_prep.prepare(source, paths or [], out, options, overwrite=overwrite)
     Console().print(f"{out}\nNext: tfrec train {out} --out model", markup=False, soft_wrap=True)
+
+
+def _not(flag: bool | None) -> bool | None:
+    """The opposite of a flag; None where it was not given, which leaves a source's default."""
+    return None if flag is None else not flag
 
 
 def _pairs(option: str, values: list[str] | None) -> dict[str, str] | None:
