@@ -71,4 +71,4 @@ def _shown(row: Mapping[Any, Any], columns: Sequence[str]) -> list[str]:
     """The fields of a row, cut to what fits a message; of a line that is no row, the line."""
     if not pd.isna(row.get("text")):
         return [repr(str(row["text"])[:80])]
-    return [f"{name}={str(row[name])[:40]!r}" for name in columns]
+    return [f"{name}={'(missing)' if pd.isna(row[name]) else repr(str(row[name])[:40])}" for name in columns]
