@@ -59,7 +59,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_nothing(
     shop_log: Callable[..., pd.DataFrame], small_disk: Path, tmp_path: Path
 ) -> None:
-    shop_log(users=500, days=10).to_csv(tmp_path / "log.csv", index=False)
+    shop_log(users=3000, days=40).to_csv(tmp_path / "log.csv", index=False)
     command = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(small_disk / "dataset")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
