@@ -82,6 +82,7 @@ def prepare(
         if has_clock and not options.ordered_sessions:
             log = sessions.with_session_times(log, session)
         catalogue = build_catalogue(log.item, role == splits.TRAIN, items)
+        pa.default_memory_pool().release_unused()
         step("writing")
         parts = DatasetParts(source, log, session, role, catalogue, rejected, options, has_clock)
         with whole_folder(Path(out), overwrite=overwrite) as folder:

@@ -60,5 +60,12 @@ def write_sequences(sequences: SequenceTable, folder: Path, shards: int | None) 
         for name, values in sequences.columns.items():
             arrays[name] = pa.ListArray.from_arrays(places, pa.array(values[begin:end]))
         users = max(1, (last - first) * EVENTS_A_GROUP // max(1, end - begin))
-        pq.write_table(pa.table(arrays), out / f"part-{shard:05d}.parquet", row_group_size=int(users))
+        # Lists of numbers that rise or differ: dictionaries of them cost time and space.
+        pq.write_table(
+            pa.table(arrays),
+            out / f"part-{shard:05d}.parquet",
+            row_group_size=int(users),
+            use_dictionary=False,
+            compression="zstd",
+        )
     return len(bounds) - 1
