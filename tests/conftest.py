@@ -1,7 +1,32 @@
-"""Settings of the whole suite."""
+"""Settings of the whole suite, and the judge that lies beside the checkout."""
 
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
 from hypothesis import settings
 
 # The same examples in every run, however slow the machine: a failure is never chance.
 settings.register_profile("tfrec", derandomize=True, deadline=None)
 settings.load_profile("tfrec")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real logs and of the judge; it need not be there."""
+    return Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def judge(shared: Path) -> ModuleType:
+    """The benchmark's judge as a module; tests that need it are skipped where it is not."""
+    path = shared / "bench" / "judge.py"
+    if not path.is_file():
+        pytest.skip("the judge is not there: shared/bench/judge.py beside the checkout")
+    spec = importlib.util.spec_from_file_location("judge", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,7 +1,5 @@
 """Known logs: their files, and what the judge makes of the same ones."""
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -17,21 +15,6 @@ from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
 
 QUIET = Console(quiet=True)
-SHARED = Path(__file__).resolve().parents[3] / "shared"
-
-
-@pytest.fixture(scope="module")
-def judge() -> ModuleType:
-    path = SHARED / "bench" / "judge.py"
-    if not path.exists():
-        pytest.skip("the judge (../shared/bench/judge.py) is not on this machine")
-    spec = importlib.util.spec_from_file_location("judge", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["judge"] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def prepare(source: str, paths: list[Path], out: Path, **options: object) -> Dataset:
@@ -94,9 +77,9 @@ def test_the_judge_s_events_keep_their_split(judge: ModuleType, tmp_path: Path, 
     assert dataset.schema.repeats == ("anywhere" if name == "ebnerd" else "never")
 
 
-def test_our_splits_are_the_judge_s(judge: ModuleType, tmp_path: Path) -> None:
+def test_our_splits_are_the_judge_s(judge: ModuleType, shared: Path, tmp_path: Path) -> None:
     for name, source, split in (("ebnerd", "ebnerd", "last_session"), ("ml-1m", "log", "leave_one_out")):
-        path = SHARED / "data" / name / "interactions.parquet"
+        path = shared / "data" / name / "interactions.parquet"
         dataset = prepare(source, [path], tmp_path / name, split=split, drop_repeats=True)
         assert frame_of(dataset)["role"].tolist() == judge.split(name).role.tolist()
 

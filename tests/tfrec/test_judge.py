@@ -4,8 +4,6 @@ The judge and the real logs lie beside the checkout, in `shared/`; where they ar
 them is skipped.
 """
 
-import functools
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -20,21 +18,7 @@ from tfrec.evaluation import answers_frame, evaluate
 from tfrec.evaluation_results import MethodResult
 from tfrec.schema import PADDING_ROW, Repeats
 
-SHARED = Path(__file__).parents[3] / "shared"
-JUDGE = SHARED / "bench" / "judge.py"
 NAMES = {"hr": "recall", "ndcg": "ndcg", "mrr": "mrr", "coverage": "coverage"}
-
-
-@functools.cache
-def the_judge() -> ModuleType:
-    if not JUDGE.is_file():
-        pytest.skip("the judge is not there: shared/bench/judge.py beside the checkout")
-    spec = importlib.util.spec_from_file_location("judge", JUDGE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def small_log() -> pd.DataFrame:
@@ -76,17 +60,16 @@ def test_figures_worked_out_by_hand(dataset_of: Callable[..., Dataset]) -> None:
     assert found.metrics["coverage@10"] == 1
 
 
-def test_the_judge_agrees_on_the_small_log(dataset_of: Callable[..., Dataset]) -> None:
+def test_the_judge_agrees_on_the_small_log(judge: ModuleType, dataset_of: Callable[..., Dataset]) -> None:
     events = small_log()
-    assert_agree(the_judge(), events, dataset_of(events), small_answers)
+    assert_agree(judge, events, dataset_of(events), small_answers)
 
 
 @pytest.mark.parametrize(("name", "repeats"), [("ebnerd", "anywhere"), ("beauty", "never")])
 def test_the_judge_agrees_on_real_logs(
-    name: str, repeats: Repeats, dataset_of: Callable[..., Dataset]
+    name: str, repeats: Repeats, judge: ModuleType, shared: Path, dataset_of: Callable[..., Dataset]
 ) -> None:
-    judge = the_judge()
-    if not (SHARED / "data" / name).is_dir():
+    if not (shared / "data" / name).is_dir():
         pytest.skip(f"the log is not there: shared/data/{name} beside the checkout")
     events = judge.split(name)
     dataset = dataset_of(events, repeats=repeats, has_clock=name != "beauty")

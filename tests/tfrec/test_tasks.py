@@ -1,0 +1,99 @@
+"""The retrieval task as a whole, against sums written out in numpy."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrec.config import load_settings
+from tfrec.dataset import Dataset
+from tfrec.schema import FIRST_ROW
+from tfrec.spec import ModelSpec
+from tfrec.tasks import RetrievalTask
+
+QUERIES, DIMENSIONS = 12, 5
+
+
+class Parts:
+    """Random queries, candidates, targets and copies; the third query has no target."""
+
+    def __init__(self, items: int) -> None:
+        random = np.random.default_rng(3)
+        self.table = random.normal(size=(items, DIMENSIONS)).astype(np.float32)
+        self.query = random.normal(size=(QUERIES, DIMENSIONS)).astype(np.float32)
+        # Few different targets, so that blocks hold accidental hits.
+        self.target = random.integers(FIRST_ROW, FIRST_ROW + 4, QUERIES).astype(np.int32)
+        self.weight = np.ones(QUERIES, np.float32)
+        self.weight[2] = 0
+        self.share = np.concatenate([[0, 0], random.dirichlet(np.ones(items - 2))]).astype(np.float32)
+        self.copy_target = random.normal(size=QUERIES).astype(np.float32)
+        self.copy_total = (self.copy_target + 1).astype(np.float32)
+        self.negatives = random.integers(FIRST_ROW, items, 6).astype(np.int32)
+
+    def loss(self, spec: ModelSpec, *, copies: bool) -> float:
+        more = {"copy_target": self.copy_target, "copy_total": self.copy_total} if copies else {}
+        return float(
+            RetrievalTask(spec)(
+                query=tf.constant(self.query),
+                target=tf.constant(self.target),
+                weight=tf.constant(self.weight),
+                candidates=lambda rows: tf.gather(self.table, rows),  # type: ignore[arg-type]
+                negatives=tf.constant(self.negatives),
+                target_share=tf.constant(self.share),
+                **{name: tf.constant(value) for name, value in more.items()},
+            )
+        )
+
+    def scores(self, rows: np.ndarray, query: int) -> np.ndarray:
+        return self.table[rows].astype(np.float64) @ self.query[query]
+
+
+@pytest.fixture
+def spec(rich_dataset: Callable[..., Dataset]) -> Callable[..., ModelSpec]:
+    def of(*overrides: str) -> ModelSpec:
+        return ModelSpec.of(load_settings(None, overrides), rich_dataset())
+
+    return of
+
+
+def _expected(parts: Parts, q: int, z: float, *, copies: bool) -> float:
+    target = np.exp(parts.scores(parts.target[q : q + 1], q)[0])
+    if copies:
+        z += np.exp(parts.copy_total[q])
+        target += np.exp(parts.copy_target[q])
+    return float(np.log(z) - np.log(target))
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_full_is_the_softmax_over_the_catalogue(spec: Callable[..., ModelSpec], copies: bool) -> None:
+    full = spec("loss.negatives=full", "loss.in_batch=4")
+    parts = Parts(full.items)
+    catalogue = np.arange(FIRST_ROW, full.items)
+    expected = sum(
+        _expected(parts, q, np.exp(parts.scores(catalogue, q)).sum(), copies=copies)
+        for q in range(QUERIES)
+        if parts.weight[q]
+    )
+    np.testing.assert_allclose(parts.loss(full, copies=copies), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_sampled_corrects_negatives_and_drops_accidental_hits(
+    spec: Callable[..., ModelSpec], copies: bool
+) -> None:
+    sampled = spec("loss.negatives=sampled", "loss.in_batch=4")
+    parts = Parts(sampled.items)
+    expected = 0.0
+    for block in range(3):  # blocks are strided: 0, 3, 6, 9 and so on
+        members = np.arange(block, QUERIES, 3)
+        real = members[parts.weight[members] > 0]
+        rows = np.concatenate([parts.target[real], parts.negatives])
+        share, uniform = parts.share[rows], len(parts.negatives) / (sampled.items - FIRST_ROW)
+        expected_count = len(real) * share.astype(np.float64) + uniform
+        for q in real:
+            other = rows != parts.target[q]  # the target itself and its accidental hits
+            z = (np.exp(parts.scores(rows, q)) / expected_count)[other].sum()
+            z += np.exp(parts.scores(parts.target[q : q + 1], q)[0])
+            expected += _expected(parts, q, z, copies=copies)
+    np.testing.assert_allclose(parts.loss(sampled, copies=copies), expected, rtol=1e-5)
