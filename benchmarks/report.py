@@ -18,6 +18,8 @@ PACKAGES = (
     "pandas",
     "polars",
     "pyarrow",
+    "rectools",
+    "torch",
 )
 
 

@@ -74,7 +74,12 @@ def _timed(budget_s: float) -> Iterator[None]:
 
 
 def run_trial(
-    dataset: str, folder: Path, settings: Settings, role: str, budget_s: float = float("inf")
+    dataset: str,
+    folder: Path,
+    settings: Settings,
+    role: str,
+    budget_s: float = float("inf"),
+    quiet: bool = False,
 ) -> dict[str, Any]:
     """Trains on `folder/dataset`, lets the judge score the answers, and returns the figures.
 
@@ -84,9 +89,10 @@ def run_trial(
         settings: of the run.
         role: "test" or "val".
         budget_s: see `TimedRun`.
+        quiet: no progress bars of the training.
     """
     times = [time.perf_counter()]
-    trained = train_timed(folder / "dataset", folder / "model", settings, budget_s)
+    trained = train_timed(folder / "dataset", folder / "model", settings, budget_s, quiet=quiet)
     times.append(time.perf_counter())
     queries = Dataset.load(folder / "dataset").in_rows_of(trained.facts)
     found = judge.score(dataset, trained.model, queries, folder, role)
