@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import data_prep
+from benchmarks.logs import enrich
 from data_prep import PrepareOptions
 from data_prep.sources import SOURCES
 from tfrec.dataset import Dataset
@@ -32,7 +33,7 @@ def require_judge() -> None:
 def prepare(dataset: str, folder: Path) -> DatasetSchema:
     """Lets the judge split a log into `folder/events.parquet`, and makes it `folder/dataset`."""
     subprocess.run([sys.executable, str(JUDGE), "split", dataset, str(folder)], check=True, stdout=sys.stderr)
-    options = SOURCES["judge"].defaults.model_dump() | KNOWN.get(dataset, {})
+    options = SOURCES["judge"].defaults.model_dump() | KNOWN.get(dataset, {}) | enrich(dataset, folder)
     chosen = PrepareOptions.model_validate(options)
     return data_prep.prepare("judge", [folder / "events.parquet"], folder / "dataset", chosen, overwrite=True)
 

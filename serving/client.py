@@ -47,7 +47,8 @@ class Encoding:
 
     Attributes:
         query_embedding: [D+1] float32; its product with an item's embedding and bias is the item's score.
-        own_item: the sequence's own items that the model knows, each once, in the sequence's order.
+        own_item: items that the model scores a second way, each once: the sequence's own, then those
+            that often came after its newest ones.
         own_score: [own items] float32, their scores, which replace the product's; -inf: not to recommend.
     """
 
@@ -170,10 +171,9 @@ class Recommender:
         signature = self._model.signature("encode")
         inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
         outputs = self._model.predict(signature, inputs)
-        length = int(inputs["length"][0])
         # An item's score stands at its first place; what the model does not know has the id of no item.
         places: dict[int | str, int] = {}
-        for place, item in enumerate(outputs["own_item_id"][0, :length].tolist()):
+        for place, item in enumerate(outputs["own_item_id"][0].tolist()):
             places.setdefault(_plain(item), place)
         places.pop(no_item(_id_type(signature)), None)
         scores = outputs["own_score"][0, list(places.values())]

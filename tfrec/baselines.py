@@ -13,14 +13,14 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from tfrec.dataset import Dataset, Sequences
+from tfrec.dataset import Dataset
 from tfrec.progress import track
 from tfrec.queries import barred, first_of_user, spans
+from tfrec.rules import rule_matrix
 from tfrec.schema import FIRST_ROW, PADDING_ROW
 
 K = 20
 RECENT_S = 30 * 86400
-RULE_DISTANCE = 10  # events of a session further apart make no rule
 RULE_CONTEXT = 4  # newest events that form a query
 _TIE = 1e-6  # popularity decides among equal scores, which differ by more than this or not at all
 _CELLS = 2**23  # scores held at a time
@@ -64,7 +64,7 @@ def sequential_rules(
     learning method for session-based recommendation", RecTemp 2017.
     """
     sequences = dataset.sequences
-    rules = _rules(dataset)
+    rules = rule_matrix(sequences.keep(sequences.is_role("train")), dataset.items.size)
 
     def scores(chunk: np.ndarray) -> sp.csr_matrix:
         query, at = spans(np.maximum(first_of_user(sequences, chunk), chunk - RULE_CONTEXT), chunk)
@@ -127,21 +127,6 @@ def _popularity(dataset: Dataset) -> np.ndarray:
     place = np.empty(size)
     place[np.lexsort(counts)] = np.linspace(1.0, 0.0, size)
     return place
-
-
-def _rules(dataset: Dataset) -> sp.csr_matrix:
-    """The weights of the rules x → y: [N, N], x in the rows."""
-    sequences: Sequences = dataset.sequences
-    train, user = sequences.is_role("train"), sequences.user_of_event
-    before, after, weight = [], [], []
-    for step in range(1, RULE_DISTANCE + 1):
-        together = train[step:] & train[:-step]
-        together &= (user[step:] == user[:-step]) & (sequences.session[step:] == sequences.session[:-step])
-        before.append(sequences.item[:-step][together])
-        after.append(sequences.item[step:][together])
-        weight.append(np.full(together.sum(), 1.0 / step))
-    shape = (dataset.items.size, dataset.items.size)
-    return _matrix(np.concatenate(weight), np.concatenate(before), np.concatenate(after), shape)
 
 
 def _matrix(weight: np.ndarray, row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfrec.dataset import Sequences
 from tfrec.packing import pack, ranges
 from tfrec.schema import PADDING_ROW
+from tfrec.sequences import Sequences
 
 SECONDS_A_WEEK = 7 * 86400
 MONDAY = 4 * 86400

@@ -22,6 +22,10 @@ class ModelSettings(_Settings):
 
     dimensions: int = Field(64, ge=4, le=4096, description="D, of embeddings and hidden states")
     blocks: int = Field(2, ge=1, le=64, description="Transformer blocks")
+    block: Literal["transformer", "gated", "hstu"] = Field(
+        "transformer", description="see tfrec.layers.blocks"
+    )
+    rotary: bool = Field(False, description="turn queries and keys by their places")
     heads: int = Field(2, ge=1, description="attention heads, a divisor of dimensions")
     feed_forward: int = Field(128, ge=4, description="hidden units of a block's SwiGLU layer")
     max_length: int = Field(127, ge=1, le=8191, description="events of a sequence, the newest")
@@ -30,9 +34,24 @@ class ModelSettings(_Settings):
         "early", description="how history and current session come together"
     )
     copy_scores: bool = Field(True, description="score the sequence's own items a second way")
-    pairwise_terms: bool = Field(True, description="time gap, sessions and places between in attention")
+    rules: int = Field(0, ge=0, description="sequential rules kept an item; 0: no rule scores")
+    rule_scope: Literal["session", "user"] = "session"
+    rule_affinity: bool = Field(
+        False, description="whether a rule's item is also asked how it suits the request"
+    )
+    rule_events: int = Field(8, ge=1, description="newest events whose rules count")
+    history: bool = Field(True, description="False: the current session alone is looked at")
+    pairwise: tuple[Literal["sessions", "time", "places"], ...] = Field(
+        ("sessions", "time", "places"), description="what lies between, as terms of attention"
+    )
+    encodings: tuple[Literal["gap", "place", "request"], ...] = Field(
+        ("gap", "place", "request"), description="of events; see tfrec.layers.encodings"
+    )
     time_of_day: bool = Field(False, description="hour and weekday of the request as inputs")
     item_features: bool = Field(True, description="embed the catalogue's features in both towers")
+    id_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of items that training knows by their features alone"
+    )
     context: bool = Field(True, description="embed the context columns of the events")
 
     @model_validator(mode="after")
@@ -43,15 +62,30 @@ class ModelSettings(_Settings):
 
 
 class LossSettings(_Settings):
-    """What the next item is told apart from."""
+    """What the next item is told apart from, and how."""
 
+    kind: Literal["softmax", "bce", "gbce"] = Field("softmax", description="see tfrec.losses")
+    calibration: float = Field(0.75, ge=0, le=1, description="t of gbce")
+    smoothing: float = Field(0.0, ge=0, lt=1, description="share of the label spread over the catalogue")
+    without_rules: float = Field(0.0, ge=0, le=1, description="share of the loss without rule scores")
+    normalise: bool = Field(False, description="unit length for queries and candidates, before the product")
     negatives: Literal["auto", "sampled", "full"] = Field(
         "auto", description="full: the whole catalogue; auto: full up to `full_up_to` items"
     )
     full_up_to: int = Field(4096, ge=1, description="catalogue size up to which `auto` is full")
     in_batch: int = Field(1024, ge=1, description="positions whose targets are each other's negatives")
+    in_batch_negatives: bool = Field(True, description="whether they are; False: uniform ones alone")
     uniform: int = Field(1024, ge=0, description="negatives drawn uniformly from the catalogue")
     temperature: float = Field(1.0, gt=0, description="divides the dot products")
+
+
+class AugmentationSettings(_Settings):
+    """How training sequences are changed, anew each epoch; see tfrec.augmentation."""
+
+    drop: float = Field(0.0, ge=0, lt=1, description="share of events left out")
+    reorder: float = Field(0.0, ge=0, le=1, description="share of neighbours in a session changed about")
+    mask: float = Field(0.0, ge=0, lt=1, description="share of items hidden from the query tower")
+    cut_at_sessions: bool = Field(False, description="windows begin at sessions")
 
 
 class TrainingSettings(_Settings):
@@ -65,6 +99,10 @@ class TrainingSettings(_Settings):
     beta_2: float = Field(0.98, gt=0, lt=1, description="of Adam")
     weight_decay: float = Field(0.0, ge=0, description="of AdamW, on matrices and tables")
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of averaged weights, used in place of the last"
+    )
+    rule_folds: int = Field(8, ge=2, description="parts of the users, each trained with the others' rules")
     patience: int = Field(5, ge=1, description="epochs without a better validation metric before the end")
     validation_users: int = Field(2000, ge=1, description="users whose val events are asked after an epoch")
     precision: Literal["float32", "mixed_bfloat16"] = "float32"
@@ -77,6 +115,7 @@ class Settings(_Settings):
     seed: int = Field(1, ge=0)
     model: ModelSettings = ModelSettings()
     loss: LossSettings = LossSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings = TrainingSettings()
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """A dataset folder in memory: flat arrays of events, users one after another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,55 +12,14 @@ import pyarrow.parquet as pq
 from tfrec.errors import DataError
 from tfrec.schema import (
     CATALOGUE_FILE,
-    ROLES,
     SEQUENCES_FOLDER,
     VOCABULARY_FOLDER,
     DatasetSchema,
 )
+from tfrec.sequences import Sequences
 from tfrec.vocabulary import Vocabulary
 
 EVENT_COLUMNS = ("event_id", "item", "event_type", "session", "time", "role")
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """The events of U users, E in all; user u's are `offsets[u]:offsets[u + 1]`, oldest first.
-
-    Attributes:
-        user_id: [U] raw ids.
-        offsets: [U + 1] int64.
-        event_id: [E] int64.
-        item: [E] int32 rows of the item vocabulary.
-        event_type: [E] int32 rows of the event type vocabulary.
-        session: [E] int32 number of the session within the user.
-        time: [E] int64 unix seconds, or a position.
-        role: [E] int8, places in `tfrec.schema.ROLES`.
-        context: [E] arrays by column name: int32 rows, or float32 raw numbers.
-    """
-
-    user_id: np.ndarray
-    offsets: np.ndarray
-    event_id: np.ndarray
-    item: np.ndarray
-    event_type: np.ndarray
-    session: np.ndarray
-    time: np.ndarray
-    role: np.ndarray
-    context: Mapping[str, np.ndarray] = field(default_factory=dict)
-
-    @property
-    def users(self) -> int:
-        """U."""
-        return len(self.offsets) - 1
-
-    @property
-    def user_of_event(self) -> np.ndarray:
-        """[E] the user's place in `user_id`, for each event."""
-        return np.repeat(np.arange(self.users), np.diff(self.offsets))
-
-    def is_role(self, role: str) -> np.ndarray:
-        """[E] bool: which events have the role."""
-        return self.role == ROLES.index(role)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import tensorflow as tf
 
@@ -12,10 +12,9 @@ import tfrec
 from tfrec.dataset import Facts
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
-from tfrec.index import ExactIndex, ScannIndex, rescore_own
-from tfrec.layers.attention import MASKED
+from tfrec.index import ExactIndex, ScannIndex, rescored
 from tfrec.layers.relations import Tensors
-from tfrec.prediction import barred_rows, own_events
+from tfrec.prediction import barred_rows, own_events, second_scores
 from tfrec.requests import DTYPES, RequestReader, sequence_specs
 from tfrec.schema import PADDING_ROW
 from tfrec.servable import DEFAULT_SIGNATURE, INFO_FILE, SIGNATURES, WARMUP_FILE, ServableInfo
@@ -25,6 +24,23 @@ from tfrec.warmup import warmup_requests, write_warmup
 
 Retrieval = Literal["exact", "scann"]
 LeaveOut = Literal["repeats", "session", "sequence"]
+
+
+class _Asked(NamedTuple):
+    """What requests ask, in the model's terms.
+
+    Attributes:
+        query: [B, D + 1] float32.
+        own: [B, P] int32, rows of the sequence's items; PADDING_ROW before the first.
+        in_session: [B, P] bool, which of them are of the request's session.
+        second_item, second_score: as `second_scores` gives them.
+    """
+
+    query: tf.Tensor
+    own: tf.Tensor
+    in_session: tf.Tensor
+    second_item: tf.Tensor
+    second_score: tf.Tensor | None
 
 
 class Servable(tf.Module):
@@ -52,46 +68,47 @@ class Servable(tf.Module):
 
     def recommend(self, inputs: Tensors) -> Tensors:
         """Sequences, and ids to leave out [B, E] -> item_id [B, K], score [B, K]."""
-        query, own, in_session, copies = self._query(inputs)
-        barred = [barred_rows(own, in_session, self.model.spec.repeats)]
+        asked = self._ask(inputs)
+        barred = [barred_rows(asked.own, asked.in_session, self.model.spec.repeats)]
         if self.leave_out == "sequence":
-            barred.append(own)
+            barred.append(asked.own)
         elif self.leave_out == "session":
-            barred.append(tf.where(in_session, own, PADDING_ROW))
+            barred.append(tf.where(asked.in_session, asked.own, PADDING_ROW))
         barred.append(self.reader.items.rows(inputs["exclude_item_id"]))
-        rows, scores = self.index.answer(query, own, copies, tf.concat(barred, axis=1), self.k)
+        rows, scores = self.index.answer(
+            asked.query, asked.second_item, asked.second_score, tf.concat(barred, axis=1), self.k
+        )
         return {"item_id": self.reader.items.raw(rows), "score": scores}
 
     def encode(self, inputs: Tensors) -> Tensors:
-        """Sequences -> query_embedding [B, D + 1], own_item_id [B, L], own_score [B, L].
+        """Sequences -> query_embedding [B, D + 1], own_item_id [B, S], own_score [B, S].
 
-        An own item's score is what `recommend` gives it, at its first place; -inf elsewhere and
-        for items that cannot come again.
+        The items are those that are scored a second way: the sequence's own, and those that rules
+        lead to. An item's score is what `recommend` gives it, at its first place; -inf elsewhere
+        and for items that cannot come again.
         """
-        query, own, in_session, copies = self._query(inputs)
-        barred = barred_rows(own, in_session, self.model.spec.repeats)
-        scores = rescore_own(self.exact.candidates, query, own, copies, barred)
-        own_ids = self.reader.items.raw(own[:, 1:])
-        return {"query_embedding": query, "own_item_id": own_ids, "own_score": scores[:, 1:]}
+        asked = self._ask(inputs)
+        barred = barred_rows(asked.own, asked.in_session, self.model.spec.repeats)
+        items, seconds = asked.second_item, asked.second_score
+        scores = rescored(self.exact.candidates, asked.query, items, seconds, barred)
+        ids = self.reader.items.raw(items[:, 1:])
+        return {"query_embedding": asked.query, "own_item_id": ids, "own_score": scores[:, 1:]}
 
     def rank(self, inputs: Tensors) -> Tensors:
         """Sequences and candidate_item_id [B, C] -> next_item [B, C]: P(next event's item)."""
-        query, own, _, copies = self._query(inputs)
+        asked = self._ask(inputs)
         candidate = self.reader.items.rows(inputs["candidate_item_id"])
-        scores, normaliser = self.exact.score(query, own, copies, candidate)
+        scores, normaliser = self.exact.score(asked.query, asked.second_item, asked.second_score, candidate)
         return {"next_item": tf.exp(scores - normaliser[:, None])}
 
-    def _query(self, inputs: Tensors) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor | None]:
-        """Returns the query [B, D + 1], own rows [B, P], which are of its session, and copy scores."""
+    def _ask(self, inputs: Tensors) -> "_Asked":
         batch, place = self.reader.read(inputs)
         query: Query = self.model(batch, training=False)
         row = tf.range(tf.shape(place)[0])
         at = tf.stack([row, place], axis=-1)
         own, in_session = own_events(batch, row, place)
-        copies = None
-        if query.copy_score is not None:
-            copies = tf.where(own > PADDING_ROW, tf.gather_nd(query.copy_score, at), MASKED)
-        return tf.gather_nd(query.embedding, at), own, in_session, copies
+        items, scores = second_scores(self.model, query, at, own)
+        return _Asked(tf.gather_nd(query.embedding, at), own, in_session, items, scores)
 
     def signatures(self, facts: Facts) -> dict[str, Callable[..., Tensors]]:
         """Returns the concrete functions by signature name."""

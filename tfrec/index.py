@@ -1,7 +1,7 @@
 """Search over the candidates, exact or by ScaNN, behind one interface.
 
 An index answers queries (q, 1) with the rows of the catalogue that score best, after the
-sequence's own items have been scored a second way by their copy scores:
+sequence's own items, and those that rules lead to, have been scored a second way:
 
     score(y) = log(exp(q·e_y + b_y) + Σ_s exp(r_s)[x_s = y])
 """
@@ -36,7 +36,12 @@ class ExactIndex(tf.Module):
         )
 
     def answer(
-        self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor, k: int
+        self,
+        query: tf.Tensor,
+        second_item: tf.Tensor,
+        second_score: tf.Tensor | None,
+        barred: tf.Tensor,
+        k: int,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the best rows [Q, k] int32 and their scores [Q, k] float32.
 
@@ -44,16 +49,16 @@ class ExactIndex(tf.Module):
 
         Args:
             query: [Q, D + 1] float32.
-            own_item: [Q, S] int32, rows of the sequence's events.
-            copy_score: [Q, S] float32, r, MASKED where there is no copy; None without copy scores.
+            second_item: [Q, S] int32, the rows x that are scored a second way.
+            second_score: [Q, S] float32, r, MASKED where there is none; None: none anywhere.
             barred: [Q, M] int32, rows that must not be answered; PADDING_ROW for none.
             k: how many.
         """
         scores = tf.matmul(query, self.candidates, transpose_b=True)
-        if copy_score is not None:
-            at = _with_query(own_item)
-            copies = _copy_totals(own_item, copy_score, tf.shape(scores))
-            scores = tf.tensor_scatter_nd_update(scores, at, log_add_exp(tf.gather_nd(scores, at), copies))
+        if second_score is not None:
+            at = _with_query(second_item)
+            found = _totals(second_item, second_score, tf.shape(scores))
+            scores = tf.tensor_scatter_nd_update(scores, at, log_add_exp(tf.gather_nd(scores, at), found))
         worst = tf.fill(tf.shape(barred), -np.inf)
         scores = tf.tensor_scatter_nd_update(scores, _with_query(barred), worst)
         scores = tf.concat(
@@ -62,7 +67,7 @@ class ExactIndex(tf.Module):
         return _best(scores, None, k)
 
     def score(
-        self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, candidate: tf.Tensor
+        self, query: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor | None, candidate: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the scores [Q, C] of given candidates [Q, C], and [Q] the log of the normaliser.
 
@@ -71,18 +76,18 @@ class ExactIndex(tf.Module):
         scores = tf.matmul(query, self.candidates[FIRST_ROW:], transpose_b=True)
         normaliser = tf.reduce_logsumexp(scores, axis=-1)
         found = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, candidate))
-        if copy_score is not None:
-            normaliser = log_add_exp(normaliser, tf.reduce_logsumexp(copy_score, axis=-1))
-            found = log_add_exp(found, matching_copies(candidate, own_item, copy_score))
+        if second_score is not None:
+            normaliser = log_add_exp(normaliser, tf.reduce_logsumexp(second_score, axis=-1))
+            found = log_add_exp(found, matching_scores(candidate, second_item, second_score))
         return tf.where(candidate >= FIRST_ROW, found, -np.inf), normaliser
 
 
 class ScannIndex(tf.Module):
-    """ScaNN (Guo et al. 2020) retrieves, then exact scores and copy scores decide.
+    """ScaNN (Guo et al. 2020) retrieves, then exact scores and second scores decide.
 
     Args:
         candidates: [items, D + 1] float32 of all rows, padding and unknown included.
-        retrieve: how many candidates ScaNN gives; the answers must be among them or the own items.
+        retrieve: how many candidates ScaNN gives; the answers are among them or are scored a second way.
         settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
 
     Raises:
@@ -106,35 +111,40 @@ class ScannIndex(tf.Module):
         self.search.index(self.candidates[FIRST_ROW:], rows)
 
     def answer(
-        self, query: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor | None, barred: tf.Tensor, k: int
+        self,
+        query: tf.Tensor,
+        second_item: tf.Tensor,
+        second_score: tf.Tensor | None,
+        barred: tf.Tensor,
+        k: int,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `ExactIndex.answer`."""
         _, found = self.search(query, k=self.retrieve)
-        rows = tf.concat([own_item, tf.reshape(found, [-1, self.retrieve])], axis=1)
+        rows = tf.concat([second_item, tf.reshape(found, [-1, self.retrieve])], axis=1)
         scores = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, rows))
-        if copy_score is not None:
-            scores = log_add_exp(scores, matching_copies(rows, own_item, copy_score))
+        if second_score is not None:
+            scores = log_add_exp(scores, matching_scores(rows, second_item, second_score))
         wrong = first_seen_before(rows) | (rows < FIRST_ROW)
         wrong |= tf.reduce_any(tf.equal(rows[:, :, None], barred[:, None, :]), axis=-1)
         return _best(tf.where(wrong, -np.inf, scores), rows, k)
 
 
-def rescore_own(
+def rescored(
     candidates: tf.Tensor,
     query: tf.Tensor,
-    own_item: tf.Tensor,
-    copy_score: tf.Tensor | None,
+    second_item: tf.Tensor,
+    second_score: tf.Tensor | None,
     barred: tf.Tensor,
 ) -> tf.Tensor:
-    """Returns the scores [Q, S] of a sequence's own items, each at its first place; -inf elsewhere.
+    """Returns the scores [Q, S] of items that are scored a second way, each at its first place; else -inf.
 
     Args: as `ExactIndex.answer`; barred items are -inf too.
     """
-    scores = tf.einsum("qd,qcd->qc", query, tf.gather(candidates, own_item))
-    if copy_score is not None:
-        scores = log_add_exp(scores, matching_copies(own_item, own_item, copy_score))
-    wrong = first_seen_before(own_item) | (own_item < FIRST_ROW)
-    wrong |= tf.reduce_any(tf.equal(own_item[:, :, None], barred[:, None, :]), axis=-1)
+    scores = tf.einsum("qd,qcd->qc", query, tf.gather(candidates, second_item))
+    if second_score is not None:
+        scores = log_add_exp(scores, matching_scores(second_item, second_item, second_score))
+    wrong = first_seen_before(second_item) | (second_item < FIRST_ROW)
+    wrong |= tf.reduce_any(tf.equal(second_item[:, :, None], barred[:, None, :]), axis=-1)
     return tf.where(wrong, -np.inf, scores)
 
 
@@ -148,10 +158,10 @@ def _scann_settings(items: int) -> dict[str, Any]:
     }
 
 
-def matching_copies(rows: tf.Tensor, own_item: tf.Tensor, copy_score: tf.Tensor) -> tf.Tensor:
+def matching_scores(rows: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor) -> tf.Tensor:
     """Returns log Σ_s exp(r_s)[x_s = y] for rows y: [Q, C]."""
-    match = tf.equal(rows[:, :, None], own_item[:, None, :])
-    return tf.reduce_logsumexp(tf.where(match, copy_score[:, None, :], MASKED), axis=-1)
+    match = tf.equal(rows[:, :, None], second_item[:, None, :])
+    return tf.reduce_logsumexp(tf.where(match, second_score[:, None, :], MASKED), axis=-1)
 
 
 def first_seen_before(rows: tf.Tensor) -> tf.Tensor:
@@ -161,11 +171,11 @@ def first_seen_before(rows: tf.Tensor) -> tf.Tensor:
     return tf.reduce_any(same & (columns[:, None] > columns[None, :])[None], axis=-1)
 
 
-def _copy_totals(own_item: tf.Tensor, copy_score: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
-    """log Σ over all copies of an event's item, at each event: [Q, S]; by sums over a [Q, items] table."""
-    top = tf.maximum(tf.reduce_max(copy_score, axis=-1, keepdims=True), MASKED / 2)
-    at = _with_query(own_item)
-    sums = tf.tensor_scatter_nd_add(tf.zeros(shape), at, tf.exp(copy_score - top))
+def _totals(second_item: tf.Tensor, second_score: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+    """log Σ over all places of an item, at each of them: [Q, S]; by sums over a [Q, items] table."""
+    top = tf.maximum(tf.reduce_max(second_score, axis=-1, keepdims=True), MASKED / 2)
+    at = _with_query(second_item)
+    sums = tf.tensor_scatter_nd_add(tf.zeros(shape), at, tf.exp(second_score - top))
     return tf.math.log(tf.maximum(tf.gather_nd(sums, at), 1e-38)) + top
 
 

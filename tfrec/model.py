@@ -9,6 +9,7 @@ import tensorflow as tf
 from tfrec.layers.attention import MASKED
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.relations import Tensors
+from tfrec.losses import SecondSums
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
 from tfrec.towers import CandidateTower, Query, QueryTower
@@ -69,9 +70,12 @@ class TwoTowerModel(keras.Model):
         assert y is not None
         assert y_pred is not None
         weight = tf.reshape(y["weight"], [-1])
-        copies = {}
+        sums = {}
         if y_pred.copy_score is not None:
-            copies = _copy_sums(y_pred.copy_score, x["item"], y["item"])
+            sums["copies"] = log_sums(y_pred.copy_score, x["item"][:, None, :], y["item"])
+        if y_pred.rules is not None:
+            item, score = self.query_tower.rule_candidates(y_pred.rules, y["fold"])
+            sums["rules"] = log_sums(score, item, y["item"])
         loss = self.task(
             query=tf.reshape(y_pred.embedding, [-1, y_pred.embedding.shape[-1]]),
             target=tf.reshape(y["item"], [-1]),
@@ -79,7 +83,7 @@ class TwoTowerModel(keras.Model):
             candidates=self.candidate_tower,
             negatives=y["negatives"],
             target_share=tf.convert_to_tensor(self.target_share),
-            **copies,
+            **sums,
         )
         return loss / tf.maximum(tf.reduce_sum(weight), 1.0)
 
@@ -95,10 +99,10 @@ class TwoTowerModel(keras.Model):
         return cls(dtype=dtype, **config)
 
 
-def _copy_sums(score: tf.Tensor, item: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The log-sums of copy scores [B, P, P] over all events and over the target's own: [B P]."""
-    own = tf.where(item[:, None, :] == target[:, :, None], score, MASKED)
-    return {
-        "copy_target": tf.reshape(tf.reduce_logsumexp(own, axis=-1), [-1]),
-        "copy_total": tf.reshape(tf.reduce_logsumexp(score, axis=-1), [-1]),
-    }
+def log_sums(score: tf.Tensor, item: tf.Tensor, target: tf.Tensor) -> SecondSums:
+    """Returns log Σ exp(score) [B, P, S] over the places with the target's item, and over all: [B P]."""
+    own = tf.where(item == target[:, :, None], score, MASKED)
+    return SecondSums(
+        target=tf.reshape(tf.reduce_logsumexp(own, axis=-1), [-1]),
+        total=tf.reshape(tf.reduce_logsumexp(score, axis=-1), [-1]),
+    )

@@ -7,13 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.batches import Rows, pack_windows
-from tfrec.dataset import Dataset, Sequences
+from tfrec.dataset import Dataset
 from tfrec.index import ExactIndex
 from tfrec.layers.attention import MASKED
 from tfrec.layers.relations import Tensors
+from tfrec.layers.rules import RuleWeights
 from tfrec.model import TwoTowerModel
 from tfrec.progress import track
 from tfrec.schema import PADDING_ROW, Repeats
+from tfrec.sequences import Sequences
 from tfrec.towers import Query
 
 ROWS_A_STEP = 16
@@ -61,13 +63,34 @@ class Predictor:
         return answers[positions]
 
     def _answer_places(self, index: ExactIndex, inputs: Tensors, query: Query, at: tf.Tensor) -> Any:
-        row, place = at[:, 0], at[:, 1]
-        own, in_session = own_events(inputs, row, place)
-        copy_score = None
-        if query.copy_score is not None:
-            copy_score = tf.where(own > 0, tf.gather_nd(query.copy_score, at), MASKED)
+        own, in_session = own_events(inputs, at[:, 0], at[:, 1])
+        items, scores = second_scores(self.model, query, at, own)
         barred = barred_rows(own, in_session, self.model.spec.repeats)
-        return index.answer(tf.gather_nd(query.embedding, at), own, copy_score, barred, self.k)
+        return index.answer(tf.gather_nd(query.embedding, at), items, scores, barred, self.k)
+
+
+def second_scores(
+    model: TwoTowerModel, query: Query, at: tf.Tensor, own: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Returns the rows [Q, S] that are scored a second way, and those scores; None without any.
+
+    They are the sequence's own items, scored by copying, and those that rules lead to.
+
+    Args:
+        model: that gave `query`.
+        query: at all places of packed rows.
+        at: [Q, 2] rows and places of requests.
+        own: [Q, P] rows of the items that a request's sequence holds.
+    """
+    scores = None
+    if query.copy_score is not None:
+        scores = tf.where(own > PADDING_ROW, tf.gather_nd(query.copy_score, at), MASKED)
+    if query.rules is None:
+        return own, scores
+    of_requests = RuleWeights(*(None if x is None else tf.gather_nd(x, at) for x in query.rules))
+    item, score = model.query_tower.rule_candidates(of_requests)
+    before = tf.fill(tf.shape(own), MASKED) if scores is None else scores
+    return tf.concat([own, item], axis=1), tf.concat([before, score], axis=1)
 
 
 def own_events(inputs: Tensors, row: tf.Tensor, place: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -5,8 +5,8 @@ Positions are places in the flat arrays of `Sequences`; Q queries.
 
 import numpy as np
 
-from tfrec.dataset import Sequences
 from tfrec.schema import Repeats
+from tfrec.sequences import Sequences
 
 
 def first_of_user(sequences: Sequences, positions: np.ndarray) -> np.ndarray:
@@ -15,24 +15,15 @@ def first_of_user(sequences: Sequences, positions: np.ndarray) -> np.ndarray:
     return sequences.offsets[user]
 
 
-def session_starts(sequences: Sequences) -> np.ndarray:
-    """Returns which events are the first of their session: [E] bool."""
-    starts = np.ones(len(sequences.session), bool)
-    starts[1:] = sequences.session[1:] != sequences.session[:-1]
-    begins = sequences.offsets[:-1]
-    starts[begins[begins < len(starts)]] = True
-    return starts
-
-
 def first_of_session(sequences: Sequences, positions: np.ndarray) -> np.ndarray:
     """Returns the position of the first event of each query's own session: [Q] int64."""
-    begins = np.flatnonzero(session_starts(sequences))
+    begins = np.flatnonzero(sequences.session_starts)
     return begins[np.searchsorted(begins, positions, side="right") - 1]
 
 
 def history_sessions(sequences: Sequences, positions: np.ndarray) -> np.ndarray:
     """Returns how many sessions each query's user had before the session of the target: [Q] int64."""
-    number = np.cumsum(session_starts(sequences))
+    number = np.cumsum(sequences.session_starts)
     return number[positions] - number[first_of_user(sequences, positions)]
 
 

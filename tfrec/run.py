@@ -1,6 +1,8 @@
 """A training run: what happens between its epochs."""
 
+import contextlib
 import platform
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -72,14 +74,15 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
-        if len(self.positions):
-            answers = self.predictor(self.dataset, self.positions)
-            targets = self.dataset.sequences.item[self.positions]
-            logs[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
-        # Without val events every epoch is the best so far.
-        better = self.state.best is None or not len(self.positions) or logs[MONITOR] > self.state.best
-        if better:
-            self.best = [w.numpy() for w in self.trained.weights]
+        with self._averaged():
+            if len(self.positions):
+                answers = self.predictor(self.dataset, self.positions)
+                targets = self.dataset.sequences.item[self.positions]
+                logs[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
+            # Without val events every epoch is the best so far.
+            better = self.state.best is None or not len(self.positions) or logs[MONITOR] > self.state.best
+            if better:
+                self.best = [w.numpy() for w in self.trained.weights]
         state = RunState(
             epoch=epoch + 1,
             best=logs.get(MONITOR) if better else self.state.best,
@@ -89,6 +92,19 @@ class Run(keras.callbacks.Callback):
         self.checkpoints.save(state, self.variables, self.best)
         self.state = state
         self.trained.stop_training = self.is_over()
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Inside, the model has the averaged weights, where the settings ask for them."""
+        if not self.settings.training.average:
+            yield
+            return
+        trained = self.trained.trainable_variables
+        now = [v.numpy() for v in trained]
+        self.trained.optimizer.finalize_variable_values(trained)
+        yield
+        for variable, value in zip(trained, now, strict=True):
+            variable.assign(value)
 
     def result(self, dataset: Dataset, seconds: float) -> TrainedModel:
         """Returns the model with the best weights, without its optimizer."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from tfrec.dataset import Sequences
 from tfrec.queries import history_sessions, place_in_session
+from tfrec.sequences import Sequences
 
 # Lower bounds of the buckets; the last is open.
 HISTORY_SESSIONS = (0, 1, 2, 4, 8, 16)

@@ -1,5 +1,7 @@
 """What a model is built from: its settings and the facts of the dataset it learns from."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 from tfrec.config import LossSettings, ModelSettings, Settings
@@ -48,6 +50,11 @@ class ModelSpec(BaseModel):
     def copies(self) -> bool:
         """Whether copy scores are used: only where items can come again."""
         return self.settings.copy_scores and self.repeats != "never"
+
+    def pairs(self, name: Literal["sessions", "time", "places"]) -> bool:
+        """Whether a kind of pairwise terms is asked for, and means something in this log."""
+        known = {"sessions": True, "time": self.has_clock, "places": self.ordered_sessions}
+        return known[name] and name in self.settings.pairwise
 
     @property
     def full_softmax(self) -> bool:

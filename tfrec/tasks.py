@@ -1,12 +1,11 @@
 """The retrieval task, built on that of TensorFlow Recommenders."""
 
-import functools
 import math
 from typing import Any
 
 import tensorflow as tf
 
-from tfrec.losses import mixture_cross_entropy
+from tfrec.losses import SecondSums, loss_function
 from tfrec.negatives import log_expected_count
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
@@ -37,6 +36,7 @@ class RetrievalTask:
 
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+        self._loss = loss_function(spec.loss, spec.items)
 
     def __call__(
         self,
@@ -46,8 +46,8 @@ class RetrievalTask:
         candidates: CandidateTower,
         negatives: tf.Tensor,
         target_share: tf.Tensor,
-        copy_target: tf.Tensor | None = None,
-        copy_total: tf.Tensor | None = None,
+        copies: SecondSums | None = None,
+        rules: SecondSums | None = None,
     ) -> tf.Tensor:
         """Returns the weighted sum of the losses, a scalar.
 
@@ -59,35 +59,52 @@ class RetrievalTask:
             negatives: [U] int32, rows drawn uniformly; not looked at with a full softmax. They are
                 given rather than drawn here, since XLA would draw them anew for every score.
             target_share: [items] float32, each item's share of the training targets.
-            copy_target, copy_total: [Q] as `mixture_cross_entropy` takes them; None without.
+            copies, rules: what copy scores and rule scores add; None without.
         """
         further = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
-        embedded_further = candidates(further)
+        embedded_further = candidates(further, training=True)
 
-        def block_loss(block: Any) -> tf.Tensor:
-            query, target, embedded, weight, *copies = block
-            rows = tf.concat([target, further], axis=0)
-            loss = functools.partial(
-                mixture_cross_entropy,
-                log_expected_count=self._log_counts(rows, weight, target_share),
-                copy_target=copies[0] if copies else None,
-                copy_total=copies[1] if copies else None,
-            )
+        def block_loss(block: dict[str, Any]) -> tf.Tensor:
+            rows = tf.concat([block["target"], further], axis=0)
+            counts = self._log_counts(rows, block["weight"], target_share)
+
+            def loss(y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
+                given = (y_true, y_pred, sample_weight)
+                return self._mixed_loss(given, counts, block.get("copies"), block.get("rules"))
+
             task = tfrs.tasks.Retrieval(loss=loss, remove_accidental_hits=True)
             return _retrieval_call(
                 task,
-                query,
-                tf.concat([embedded, embedded_further], axis=0),
-                sample_weight=weight,
+                block["query"],
+                tf.concat([block["embedded"], embedded_further], axis=0),
+                sample_weight=block["weight"],
                 candidate_ids=rows,
                 compute_metrics=False,
                 compute_batch_metrics=False,
             )
 
-        parts = [query, target, candidates(target), weight]
-        parts += [] if copy_target is None else [copy_target, copy_total]
-        blocks = [_in_blocks(part, self.spec.loss.in_batch) for part in parts]
+        parts = {"query": query, "target": target, "weight": weight}
+        parts["embedded"] = candidates(target, training=True)
+        parts |= {name: sums for name, sums in (("copies", copies), ("rules", rules)) if sums is not None}
+        blocks = tf.nest.map_structure(lambda part: _in_blocks(part, self.spec.loss.in_batch), parts)
         return tf.reduce_sum(tf.map_fn(block_loss, blocks, fn_output_signature=tf.float32))
+
+    def _mixed_loss(
+        self,
+        given: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
+        counts: tf.Tensor,
+        copies: SecondSums | None,
+        rules: SecondSums | None,
+    ) -> tf.Tensor:
+        """The loss with rules, and a share of that without, so that the towers learn to do without them."""
+        if rules is None:
+            return self._loss(*given, log_expected_count=counts, second=copies)
+        share = self.spec.loss.without_rules
+        both = rules if copies is None else copies.plus(rules)
+        found = (1 - share) * self._loss(*given, log_expected_count=counts, second=both)
+        if share:
+            found += share * self._loss(*given, log_expected_count=counts, second=copies)
+        return found
 
     def _log_counts(self, rows: tf.Tensor, weight: tf.Tensor, target_share: tf.Tensor) -> tf.Tensor:
         """log m of each column: a column that must not count is expected infinitely often."""
@@ -95,6 +112,8 @@ class RetrievalTask:
         others = tf.fill([in_batch], NEVER)
         if self.spec.full_softmax:
             return tf.concat([others, tf.zeros([self.spec.items - FIRST_ROW])], axis=0)
+        if not self.spec.loss.in_batch_negatives:
+            weight = tf.zeros_like(weight)
         drawn = tf.reduce_sum(tf.cast(weight > 0, tf.float32))
         uniform = rows.shape[0] - in_batch
         counts = log_expected_count(rows, target_share, drawn, uniform, self.spec.items)

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tfrec.layers.attention import TransformerBlock
+from tfrec.layers.blocks import BLOCKS
 from tfrec.layers.copying import CopyScores
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.encodings import EventEncoding
 from tfrec.layers.fusion import late_fusion
+from tfrec.layers.history import without_history
 from tfrec.layers.relations import Relations, Tensors, relations
+from tfrec.layers.rules import RuleScores, RuleWeights
 from tfrec.layers.terms import PairwiseTerms
 from tfrec.spec import ModelSpec
 
@@ -25,10 +27,12 @@ class Query(NamedTuple):
     Attributes:
         embedding: [B, P, D + 1] float32.
         copy_score: [B, P, P] float32, r of `CopyScores`; None without copy scores.
+        rules: how much the rules of the newest events count; None without rules.
     """
 
     embedding: tf.Tensor
     copy_score: tf.Tensor | None
+    rules: RuleWeights | None
 
 
 @keras.saving.register_keras_serializable("tfrec")
@@ -50,8 +54,10 @@ class CandidateTower(keras.layers.Layer):
             name="bias", shape=(self.spec.items,), initializer="zeros", dtype="float32"
         )
 
-    def call(self, rows: tf.Tensor) -> tf.Tensor:
-        embedding = tf.cast(self.embedding(rows), tf.float32)
+    def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        embedding = tf.cast(self.embedding(rows, training=training), tf.float32)
+        if self.spec.loss.normalise:
+            embedding = tf.math.l2_normalize(embedding, axis=-1)
         bias = tf.cast(tf.gather(self.bias, rows), tf.float32)
         return tf.concat([embedding, bias[..., None]], axis=-1)
 
@@ -80,8 +86,8 @@ class QueryTower(keras.layers.Layer):
         self.encoding = EventEncoding(spec, name="encoding", dtype=policy)
         self.drop = keras.layers.Dropout(s.dropout, dtype=policy)
         self.blocks = [
-            TransformerBlock(
-                s.dimensions, s.heads, s.feed_forward, s.dropout, name=f"block_{i}", dtype=policy
+            BLOCKS[s.block](
+                s.dimensions, s.heads, s.feed_forward, s.dropout, s.rotary, name=f"block_{i}", dtype=policy
             )
             for i in range(s.blocks)
         ]
@@ -89,8 +95,9 @@ class QueryTower(keras.layers.Layer):
         self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
         self.project = keras.layers.Dense(s.dimensions, use_bias=False, name="project", dtype=policy)
         self.copying = CopyScores(spec, name="copying", dtype=policy) if spec.copies else None
+        self.rules = RuleScores(spec, name="rules", dtype=policy) if s.rules else None
         self.terms = None
-        if s.pairwise_terms:
+        if any(spec.pairs(name) for name in s.pairwise):
             outputs = s.blocks * s.heads + int(spec.copies)
             self.terms = PairwiseTerms(spec, outputs, name="terms", dtype="float32")
 
@@ -103,26 +110,43 @@ class QueryTower(keras.layers.Layer):
             self.fusion.build(shape)
         if self.copying is not None:
             self.copying.build(shape)
+        if self.rules is not None:
+            self.rules.build(shape)
         if self.terms is not None:
             self.terms.build()
 
     def call(self, batch: Tensors, training: bool | None = None) -> Query:
+        if not self.spec.settings.history:
+            batch = without_history(batch)
         related = relations(batch, self.spec)
         terms = None if self.terms is None else self.terms(related.distances, training=training)
-        x = self.embedding(batch["item"]) + self.encoding(batch, related)
+        x = self.embedding(batch["item"], training=training) + self.encoding(batch, related)
         x = self.drop(x, training=training)
         events = self._encode(x, related.visible, terms, training)
         state = events
         if self.fusion is not None:
             history, current = self._apart(x, events, related, batch, terms, training)
             state = self.fusion(history, current, events, related.visible & ~related.in_session)
-        embedding = tf.cast(self.project(self.norm(state)), tf.float32) / self.spec.loss.temperature
+        embedding = tf.cast(self.project(self.norm(state)), tf.float32)
+        if self.spec.loss.normalise:
+            embedding = tf.math.l2_normalize(embedding, axis=-1)
+        embedding /= self.spec.loss.temperature
         one = tf.ones_like(embedding[..., :1])
         copy_score = None
         if self.copying is not None:
             copy_terms = None if terms is None else terms[-1]
             copy_score = self.copying(self.norm(state), self.norm(events), batch["item"], related, copy_terms)
-        return Query(tf.concat([embedding, one], axis=-1), copy_score)
+        rules = None
+        if self.rules is not None:
+            rules = self.rules(self.norm(state), self.norm(events), batch, training=training)
+        return Query(tf.concat([embedding, one], axis=-1), copy_score, rules)
+
+    def rule_candidates(
+        self, weights: RuleWeights, fold: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `RuleScores.candidates`."""
+        assert self.rules is not None
+        return self.rules.candidates(weights, self.embedding.table, fold)
 
     def _encode(
         self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None

@@ -18,6 +18,7 @@ from tfrec.errors import DataError, SettingsError
 from tfrec.features import feature_values
 from tfrec.folders import remove_partial, whole_folder
 from tfrec.model import TwoTowerModel
+from tfrec.rules import count_rules
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
@@ -109,6 +110,17 @@ def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowe
     counts[:FIRST_ROW] = 0
     features = feature_values(dataset, spec.features, spec.feature_widths)
     model.set_catalogue(counts / max(counts.sum(), 1), features)
+    if model.query_tower.rules is not None:
+        within = spec.settings.rule_scope == "session"
+        counted = count_rules(
+            epochs.sequences,
+            spec.items,
+            spec.settings.rules,
+            settings.training.rule_folds,
+            ordered=spec.ordered_sessions,
+            within_session=within,
+        )
+        model.query_tower.rules.set_rules(*counted)
     return model
 
 
@@ -124,7 +136,12 @@ def compile_model(model: TwoTowerModel, settings: Settings, steps_per_epoch: int
         warmup_steps=warm_up,
     )
     optimizer = keras.optimizers.AdamW(
-        rate, beta_2=s.beta_2, weight_decay=s.weight_decay, global_clipnorm=s.clip_norm
+        rate,
+        beta_2=s.beta_2,
+        weight_decay=s.weight_decay,
+        global_clipnorm=s.clip_norm,
+        use_ema=s.average > 0,
+        ema_momentum=s.average,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "propensity", "constant", "scale"])
     optimizer.build(model.trainable_variables)

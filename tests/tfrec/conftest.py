@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tfrec.dataset import Dataset, Sequences
+from tfrec.dataset import Dataset
 from tfrec.schema import (
     ROLES,
     SEQUENCES_FOLDER,
@@ -18,6 +18,7 @@ from tfrec.schema import (
     ItemFeature,
     Repeats,
 )
+from tfrec.sequences import Sequences
 from tfrec.vocabulary import Vocabulary
 
 

@@ -37,15 +37,34 @@ CHANGES = {
     "model.max_length": 7,
     "model.dropout": 0.5,
     "model.fusion": "sum",
+    "model.block": "hstu",
+    "model.rotary": True,
     "model.copy_scores": False,
-    "model.pairwise_terms": False,
+    "model.rules": 3,
+    "model.rule_scope": "user",
+    "model.rule_affinity": True,
+    "model.rule_events": 2,
+    "model.history": False,
+    "model.pairwise": ["time"],
+    "model.encodings": ["gap"],
+    "model.id_dropout": 0.5,
     "model.time_of_day": True,
     "model.item_features": False,
     "model.context": False,
+    "loss.kind": "bce",
+    "loss.calibration": 0.1,
+    "loss.smoothing": 0.2,
+    "loss.without_rules": 0.5,
+    "loss.normalise": True,
     "loss.negatives": "full",
     "loss.full_up_to": 5,
     "loss.in_batch": 4,
+    "loss.in_batch_negatives": False,
     "loss.uniform": 4,
+    "augmentation.drop": 0.3,
+    "augmentation.reorder": 0.5,
+    "augmentation.mask": 0.5,
+    "augmentation.cut_at_sessions": True,
     "loss.temperature": 0.5,
     "training.epochs": 3,
     "training.rows": 4,
@@ -55,10 +74,24 @@ CHANGES = {
     "training.beta_2": 0.9,
     "training.weight_decay": 0.5,
     "training.clip_norm": 0.001,
+    "training.average": 0.9,
+    "training.rule_folds": 3,
     "training.patience": 1,
     "training.validation_users": 3,
     "training.precision": "mixed_bfloat16",
     "training.xla": False,
+}
+
+# What a setting needs of others to matter.
+NEEDED = {
+    "loss.full_up_to": ["loss.negatives=auto"],
+    "loss.calibration": ["loss.kind=gbce"],
+    "model.rule_scope": ["model.rules=6"],
+    "model.rule_affinity": ["model.rules=6"],
+    "model.rule_events": ["model.rules=6"],
+    "loss.without_rules": ["model.rules=6"],
+    "training.rule_folds": ["model.rules=6"],
+    "augmentation.cut_at_sessions": ["model.max_length=4"],
 }
 
 
@@ -78,6 +111,7 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
     return {
         "loss": loss,
         "norms": [float(np.abs(w.numpy().astype(np.float64)).sum()) for w in model.trainable_weights],
+        "optimizer": [float(np.abs(v.numpy().astype(np.float64)).sum()) for v in model.optimizer.variables],
         "shapes": {k: v.shape for half in batch for k, v in half.items()},
         "steps": epochs.steps,
         "rates": [float(model.optimizer._learning_rate(s)) for s in (1, 5)],
@@ -111,7 +145,7 @@ def test_every_setting_is_tried() -> None:
 @pytest.mark.parametrize("key", list(CHANGES))
 def test_setting_reaches_the_run(log: Dataset, base: dict[str, object], key: str) -> None:
     value = str(CHANGES[key]).lower() if isinstance(CHANGES[key], bool) else CHANGES[key]
-    extra = ["loss.negatives=auto"] if key == "loss.full_up_to" else []
+    extra = NEEDED.get(key, [])
     before = fingerprint(log, load_settings(None, [*BASE, *extra])) if extra else base
     assert fingerprint(log, load_settings(None, [*BASE, *extra, f"{key}={value}"])) != before
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tfrec.dataset import Dataset, Sequences
+from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 from tfrec.schema import CATALOGUE_FILE, ROLES, SCHEMA_FILE, SEQUENCES_FOLDER, UNKNOWN_ROW, ContextColumn
+from tfrec.sequences import Sequences
 from tfrec.vocabulary import Vocabulary
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec.config import load_settings
 from tfrec.dataset import Dataset
+from tfrec.losses import SecondSums
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
@@ -27,21 +28,22 @@ class Parts:
         self.weight = np.ones(QUERIES, np.float32)
         self.weight[2] = 0
         self.share = np.concatenate([[0, 0], random.dirichlet(np.ones(items - 2))]).astype(np.float32)
-        self.copy_target = random.normal(size=QUERIES).astype(np.float32)
-        self.copy_total = (self.copy_target + 1).astype(np.float32)
+        copy, rule = random.normal(size=(2, QUERIES)).astype(np.float32)
+        self.copies = SecondSums(copy, copy + 1)
+        self.rules = SecondSums(rule, rule + 0.5)
         self.negatives = random.integers(FIRST_ROW, items, 6).astype(np.int32)
 
-    def loss(self, spec: ModelSpec, *, copies: bool) -> float:
-        more = {"copy_target": self.copy_target, "copy_total": self.copy_total} if copies else {}
+    def loss(self, spec: ModelSpec, *, copies: bool, rules: bool = False) -> float:
+        more = ({"copies": self.copies} if copies else {}) | ({"rules": self.rules} if rules else {})
         return float(
             RetrievalTask(spec)(
                 query=tf.constant(self.query),
                 target=tf.constant(self.target),
                 weight=tf.constant(self.weight),
-                candidates=lambda rows: tf.gather(self.table, rows),  # type: ignore[arg-type]
+                candidates=lambda rows, training: tf.gather(self.table, rows),  # type: ignore[arg-type]
                 negatives=tf.constant(self.negatives),
                 target_share=tf.constant(self.share),
-                **{name: tf.constant(value) for name, value in more.items()},
+                **tf.nest.map_structure(tf.constant, more),
             )
         )
 
@@ -60,8 +62,8 @@ def spec(rich_dataset: Callable[..., Dataset]) -> Callable[..., ModelSpec]:
 def _expected(parts: Parts, q: int, z: float, *, copies: bool) -> float:
     target = np.exp(parts.scores(parts.target[q : q + 1], q)[0])
     if copies:
-        z += np.exp(parts.copy_total[q])
-        target += np.exp(parts.copy_target[q])
+        z += np.exp(parts.copies.total[q])
+        target += np.exp(parts.copies.target[q])
     return float(np.log(z) - np.log(target))
 
 
@@ -97,3 +99,33 @@ def test_sampled_corrects_negatives_and_drops_accidental_hits(
             z += np.exp(parts.scores(parts.target[q : q + 1], q)[0])
             expected += _expected(parts, q, z, copies=copies)
     np.testing.assert_allclose(parts.loss(sampled, copies=copies), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_a_share_of_the_loss_does_without_rules(spec: Callable[..., ModelSpec], share: float) -> None:
+    full = spec("loss.negatives=full", "loss.in_batch=4", f"loss.without_rules={share}")
+    parts = Parts(full.items)
+    catalogue = np.arange(FIRST_ROW, full.items)
+    expected = 0.0
+    for q in np.flatnonzero(parts.weight):
+        z = np.exp(parts.scores(catalogue, q)).sum() + np.exp(parts.copies.total[q])
+        target = np.exp(parts.scores(parts.target[q : q + 1], q)[0]) + np.exp(parts.copies.target[q])
+        without = np.log(z) - np.log(target)
+        z, target = z + np.exp(parts.rules.total[q]), target + np.exp(parts.rules.target[q])
+        expected += (1 - share) * (np.log(z) - np.log(target)) + share * without
+    np.testing.assert_allclose(parts.loss(full, copies=True, rules=True), expected, rtol=1e-5)
+
+
+def test_without_in_batch_negatives_the_uniform_ones_stand_alone(spec: Callable[..., ModelSpec]) -> None:
+    alone = spec("loss.negatives=sampled", "loss.in_batch=4", "loss.in_batch_negatives=false")
+    parts = Parts(alone.items)
+    drawn = len(parts.negatives) / (alone.items - FIRST_ROW)
+    expected = 0.0
+    for q in np.flatnonzero(parts.weight):
+        others = parts.negatives[parts.negatives != parts.target[q]]
+        z = (
+            np.exp(parts.scores(parts.target[q : q + 1], q)[0])
+            + np.exp(parts.scores(others, q)).sum() / drawn
+        )
+        expected += _expected(parts, q, z, copies=False)
+    np.testing.assert_allclose(parts.loss(alone, copies=False), expected, rtol=1e-5)

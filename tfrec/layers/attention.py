@@ -1,4 +1,4 @@
-"""The Transformer block: pre-norm attention with pairwise terms, and a gated feed-forward layer."""
+"""Multi-head attention with pairwise terms."""
 
 from typing import Any
 
@@ -16,16 +16,19 @@ class Attention(keras.layers.Layer):
     Args:
         dimensions: D.
         heads: H.
+        rotary: turn queries and keys by their places (Su et al. 2021, RoFormer), so that their
+            product knows the distance between them.
 
     Input: queries [B, P, D], keys [B, S, D], visible [B, P, S] bool (True: seen), terms
     [H, B, P, S] float32 or None. Output: [B, P, D]. A position that sees nothing gets the mean
     of all values, to be left out by the caller.
     """
 
-    def __init__(self, dimensions: int, heads: int, **kwargs: Any) -> None:
+    def __init__(self, dimensions: int, heads: int, rotary: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dimensions = dimensions
         self.heads = heads
+        self.rotary = rotary
         self.query, self.key, self.value, self.out = (
             keras.layers.Dense(dimensions, use_bias=False, name=name, dtype=self.dtype_policy)
             for name in ("query", "key", "value", "out")
@@ -38,7 +41,11 @@ class Attention(keras.layers.Layer):
     def call(
         self, queries: tf.Tensor, keys: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None
     ) -> tf.Tensor:
-        q, k, v = self._split(self.query(queries)), self._split(self.key(keys)), self._split(self.value(keys))
+        q, k, v = (
+            split_heads(x, self.heads) for x in (self.query(queries), self.key(keys), self.value(keys))
+        )
+        if self.rotary:
+            q, k = rotate(q), rotate(k)
         scores = (
             tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32) * (self.dimensions / self.heads) ** -0.5
         )
@@ -46,66 +53,36 @@ class Attention(keras.layers.Layer):
             scores += tf.cast(tf.transpose(terms, [1, 0, 2, 3]), tf.float32)
         scores = tf.where(visible[:, None], scores, MASKED)
         mixed = tf.matmul(tf.cast(tf.nn.softmax(scores), v.dtype), v)
-        shape = tf.shape(queries)
-        return self.out(tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [shape[0], shape[1], self.dimensions]))
-
-    def _split(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, P, D] -> [B, H, P, D / H]."""
-        shape = tf.shape(x)
-        x = tf.reshape(x, [shape[0], shape[1], self.heads, self.dimensions // self.heads])
-        return tf.transpose(x, [0, 2, 1, 3])
-
-    def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"dimensions": self.dimensions, "heads": self.heads}
-
-
-@keras.saving.register_keras_serializable("tfrec")
-class TransformerBlock(keras.layers.Layer):
-    """x + Attention(norm(x)), then x + SwiGLU(norm(x)) (Shazeer 2020), RMS norms, dropout on both.
-
-    Args:
-        dimensions: D.
-        heads: H.
-        feed_forward: hidden units of the gated layer.
-        dropout: share of a residual's numbers that training leaves out.
-
-    Input: x [B, P, D], visible [B, P, P] bool, terms [H, B, P, P] float32 or None. Output: [B, P, D].
-    """
-
-    def __init__(self, dimensions: int, heads: int, feed_forward: int, dropout: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.dimensions = dimensions
-        self.heads = heads
-        self.feed_forward = feed_forward
-        self.dropout = dropout
-        policy = self.dtype_policy
-        self.norms = [keras.layers.RMSNormalization(name=f"norm_{i}", dtype=policy) for i in range(2)]
-        self.attention = Attention(dimensions, heads, name="attention", dtype=policy)
-        self.gate = keras.layers.Dense(
-            feed_forward, activation="silu", use_bias=False, name="gate", dtype=policy
-        )
-        self.up = keras.layers.Dense(feed_forward, use_bias=False, name="up", dtype=policy)
-        self.down = keras.layers.Dense(dimensions, use_bias=False, name="down", dtype=policy)
-        self.drops = [keras.layers.Dropout(dropout, dtype=policy) for _ in range(2)]
-
-    def build(self, input_shape: Any = None) -> None:
-        shape = (None, None, self.dimensions)
-        for layer in (*self.norms, self.attention, self.gate, self.up):
-            layer.build(shape)
-        self.down.build((None, None, self.feed_forward))
-
-    def call(
-        self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None = None
-    ) -> tf.Tensor:
-        normed = self.norms[0](x)
-        x += self.drops[0](self.attention(normed, normed, visible, terms), training=training)
-        normed = self.norms[1](x)
-        return x + self.drops[1](self.down(self.gate(normed) * self.up(normed)), training=training)
+        return self.out(join_heads(mixed))
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dimensions": self.dimensions,
             "heads": self.heads,
-            "feed_forward": self.feed_forward,
-            "dropout": self.dropout,
+            "rotary": self.rotary,
         }
+
+
+def split_heads(x: tf.Tensor, heads: int) -> tf.Tensor:
+    """[B, P, D] -> [B, H, P, D / H]."""
+    shape = tf.shape(x)
+    x = tf.reshape(x, [shape[0], shape[1], heads, x.shape[-1] // heads])
+    return tf.transpose(x, [0, 2, 1, 3])
+
+
+def join_heads(x: tf.Tensor) -> tf.Tensor:
+    """[B, H, P, D / H] -> [B, P, D]."""
+    shape = tf.shape(x)
+    x = tf.transpose(x, [0, 2, 1, 3])
+    return tf.reshape(x, [shape[0], shape[2], x.shape[-2] * x.shape[-1]])
+
+
+def rotate(x: tf.Tensor) -> tf.Tensor:
+    """[..., P, d] with the pair (i, i + d/2) of place p turned by p · 10000^(-2i/d)."""
+    half = x.shape[-1] // 2
+    places = tf.range(tf.shape(x)[-2], dtype=tf.float32)
+    speed = 10_000.0 ** (-tf.range(half, dtype=tf.float32) / half)
+    angle = places[:, None] * speed
+    cos, sin = tf.cast(tf.cos(angle), x.dtype), tf.cast(tf.sin(angle), x.dtype)
+    a, b = x[..., :half], x[..., half : 2 * half]
+    return tf.concat([a * cos - b * sin, a * sin + b * cos, x[..., 2 * half :]], axis=-1)

@@ -15,7 +15,9 @@ class ItemEmbedding(keras.layers.Layer):
     """e_y: an embedding of the id plus, for each feature, the mean embedding of its values.
 
     A numeric feature adds its standardised value times a learned vector. The features' values
-    are weights that are not trained, so that a saved model carries its catalogue.
+    are weights that are not trained, so that a saved model carries its catalogue. With
+    `id_dropout`, training meets a share of the items without their id, so that features learn to
+    stand for items that nobody has seen.
 
     Args:
         spec: the model's.
@@ -26,6 +28,8 @@ class ItemEmbedding(keras.layers.Layer):
     def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.spec = ModelSpec.model_validate(spec)
+        share = self.spec.settings.id_dropout
+        self.drop = keras.layers.Dropout(share, dtype=self.dtype_policy) if share else None
 
     def build(self, input_shape: Any = None) -> None:
         dimensions = self.spec.settings.dimensions
@@ -54,8 +58,11 @@ class ItemEmbedding(keras.layers.Layer):
         for weight, value in zip(self.values, values, strict=True):
             weight.assign(value)
 
-    def call(self, rows: tf.Tensor) -> tf.Tensor:
+    def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         embedding = tf.gather(self.table, rows)
+        if training and self.drop is not None:
+            kept = self.drop(tf.ones_like(rows, embedding.dtype), training=True)
+            embedding *= tf.cast(kept > 0, embedding.dtype)[..., None]
         for feature, values, table in zip(self.spec.features, self.values, self.feature_tables, strict=True):
             value = tf.gather(values, rows)
             if feature.kind == "numeric":

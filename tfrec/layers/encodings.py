@@ -12,6 +12,7 @@ from tfrec.spec import ModelSpec
 GAP_BUCKETS = 32
 PLACES = 32
 SECONDS_AN_HOUR = 3600
+SIZES = {"request": 2 * GAP_BUCKETS, "gap": GAP_BUCKETS, "place": PLACES}
 
 
 @keras.saving.register_keras_serializable("tfrec")
@@ -36,11 +37,8 @@ class EventEncoding(keras.layers.Layer):
 
     def build(self, input_shape: Any = None) -> None:
         spec = self.spec
-        sizes = {"event_type": spec.event_types, "request": 2 * GAP_BUCKETS}
-        if spec.has_clock:
-            sizes["gap"] = GAP_BUCKETS
-        if spec.ordered_sessions:
-            sizes["place"] = PLACES
+        sizes = {"event_type": spec.event_types}
+        sizes |= {name: size for name, size in SIZES.items() if self._has(name)}
         if spec.settings.time_of_day:
             sizes |= {"hour": 24, "weekday": 7}
         sizes |= {f"context.{c.name}": c.size if c.kind == "categorical" else 1 for c in spec.context}
@@ -53,10 +51,12 @@ class EventEncoding(keras.layers.Layer):
         }
 
     def call(self, batch: Tensors, related: Relations) -> tf.Tensor:
-        rows = {"event_type": batch["event_type"], "request": self._request(batch)}
-        if self.spec.has_clock:
+        rows = {"event_type": batch["event_type"]}
+        if self._has("request"):
+            rows["request"] = self._request(batch)
+        if self._has("gap"):
             rows["gap"] = _bucket(batch["time"] - _time_before(batch, related))
-        if self.spec.ordered_sessions:
+        if self._has("place"):
             before = tf.reduce_sum(tf.cast(related.same_session, tf.int32), axis=-1) - 1
             rows["place"] = tf.clip_by_value(before, 0, PLACES - 1)
         if self.spec.settings.time_of_day:
@@ -66,6 +66,11 @@ class EventEncoding(keras.layers.Layer):
         for column in self.spec.context:
             encoding += self._context(column.name, batch)
         return encoding
+
+    def _has(self, name: str) -> bool:
+        """Whether an encoding was asked for, and means something in this log."""
+        known = {"gap": self.spec.has_clock, "place": self.spec.ordered_sessions}
+        return name in self.spec.settings.encodings and known.get(name, True)
 
     def _request(self, batch: Tensors) -> tf.Tensor:
         opens = tf.cast(batch["request_session"] > batch["session"], tf.int32)

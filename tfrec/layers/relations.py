@@ -19,8 +19,8 @@ class Distances(NamedTuple):
 
     Attributes:
         sessions: [B, P, P] int32, sessions between; 0: the request's own.
-        minutes: [B, P, P] float32; None for a log without clock times.
-        places: [P, P] int32, events between; None where the order inside a session means nothing.
+        minutes: [B, P, P] float32; None without clock times, or where they are not asked for.
+        places: [P, P] int32, events between; None without an order, or where not asked for.
     """
 
     sessions: tf.Tensor
@@ -65,9 +65,9 @@ def relations(batch: Tensors, spec: ModelSpec) -> Relations:
 def _distances(batch: Tensors, spec: ModelSpec, place: tf.Tensor) -> Distances:
     sessions = tf.maximum(batch["request_session"][:, :, None] - batch["session"][:, None, :], 0)
     minutes = places = None
-    if spec.has_clock:
+    if spec.pairs("time"):
         gap = batch["request_time"][:, :, None] - batch["time"][:, None, :]
         minutes = tf.cast(tf.maximum(gap, 0), tf.float32) / 60.0
-    if spec.ordered_sessions:
+    if spec.pairs("places"):
         places = tf.maximum(place[:, None] - place[None, :], 0)
     return Distances(sessions, minutes, places)

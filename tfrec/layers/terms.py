@@ -42,11 +42,12 @@ class PairwiseTerms(keras.layers.Layer):
         def weight(name: str, features: int) -> Any:
             return self.add_weight(name=name, shape=(features, self.outputs), initializer="zeros")
 
-        self.sessions = weight("sessions", 3)
-        if self.spec.has_clock:
+        if self.spec.pairs("sessions"):
+            self.sessions = weight("sessions", 3)
+        if self.spec.pairs("time"):
             self.gap = weight("gap", GAP_KNOTS)
             self.periods = weight("periods", 2)
-        if self.spec.ordered_sessions:
+        if self.spec.pairs("places"):
             self.places = weight("places", 3)
 
     def call(self, distances: Distances, training: bool | None = None) -> tf.Tensor:
@@ -54,8 +55,10 @@ class PairwiseTerms(keras.layers.Layer):
 
     def _by_planes(self, distances: Distances) -> tf.Tensor:
         shape = tf.shape(distances.sessions)
-        planes = _counts(distances.sessions)
-        kernels = [self.sessions]
+        planes, kernels = [], []
+        if self.spec.pairs("sessions"):
+            planes += _counts(distances.sessions)
+            kernels.append(self.sessions)
         if distances.minutes is not None:
             knots = _knots(distances.minutes)
             planes += [tf.nn.relu(1.0 - tf.abs(knots - knot)) for knot in range(GAP_KNOTS)]
@@ -76,7 +79,9 @@ class PairwiseTerms(keras.layers.Layer):
             flat = tf.matmul(kernel, tf.reshape(planes, [tf.shape(planes)[0], -1]), transpose_a=True)
             return tf.reshape(flat, tf.concat([[self.outputs], tf.shape(planes)[1:]], axis=0))
 
-        terms = product(self.sessions, tf.stack(_counts(distances.sessions)))
+        terms = tf.zeros(tf.concat([[self.outputs], shape], axis=0))
+        if self.spec.pairs("sessions"):
+            terms += product(self.sessions, tf.stack(_counts(distances.sessions)))
         if distances.minutes is not None:
             # x is cut where the last tent has fallen to 0, so that no hinge is needed to end it.
             x = tf.minimum(_knots(distances.minutes), float(GAP_KNOTS))

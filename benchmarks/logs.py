@@ -1,0 +1,70 @@
+"""What a log knows beside the judge's columns: the strength of events, and the features of items.
+
+The judge's `events.parquet` has users, items, times, sessions and roles. Reading times and the like
+are facts of an event that has happened when the next one is asked for, so that they may be inputs;
+genres, attributes and departments are facts of the catalogue.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data_prep.sources.completejourney import FEATURES, PRODUCTS, data_folder
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+EVENTS, ITEMS = "events.parquet", "items.parquet"
+
+
+def enrich(dataset: str, folder: Path) -> dict[str, Any]:
+    """Adds the strength of events to `folder/events.parquet`, and writes `folder/items.parquet`.
+
+    Returns:
+        The options of `data_prep.prepare` that make it part of the dataset.
+    """
+    if dataset == "ebnerd":
+        strength = _reading(_judge().load(dataset))
+        events = pd.read_parquet(folder / EVENTS)
+        events.assign(**strength).to_parquet(folder / EVENTS, index=False)
+        return {"context": dict.fromkeys(strength, "categorical")}
+    items, features = _items(dataset)
+    items.to_parquet(folder / ITEMS, index=False)
+    return {"items_file": folder / ITEMS, "features": features}
+
+
+def _reading(log: pd.DataFrame) -> dict[str, pd.Series]:
+    """How long (doubling seconds) and how far (tenths) each article was read."""
+    scrolled = log.scroll_percentage // 10
+    return {
+        "read_time": np.log2(1 + log.read_time).astype(int).astype(str),
+        "scrolled": scrolled.map(lambda tenth: None if np.isnan(tenth) else str(int(tenth))),
+    }
+
+
+def _items(dataset: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Returns a table of items with `item_id`, and the kinds of its features."""
+    if dataset == "completejourney":
+        items = pd.read_parquet(data_folder() / PRODUCTS).rename(columns={"product_id": "item_id"})
+        return items[["item_id", *FEATURES]], dict.fromkeys(FEATURES, "categorical")
+    items = pd.read_parquet(SHARED / "data" / dataset / ITEMS)
+    if dataset == "beauty":
+        attributes = items.attributes.map(lambda values: "|".join(map(str, values)))
+        return items[["item_id"]].assign(attributes=attributes), {"attributes": "multi"}
+    year = items.orig_title.str.extract(r"\((\d{4})\)")[0]
+    found = pd.DataFrame({"item_id": items.ItemID, "genres": items.genres, "year": year})
+    return found, {"genres": "multi", "year": "categorical"}
+
+
+def _judge() -> ModuleType:
+    """The judge as a module: it alone knows which rows of a log it keeps, in which order."""
+    path = SHARED / "bench" / "judge.py"
+    spec = importlib.util.spec_from_file_location("judge", path)
+    if spec is None or spec.loader is None:
+        sys.exit(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,140 @@
+"""Sequential rules: counted by hand, and what their scores add to a model."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from tfrec.batches import pack_windows
+from tfrec.config import Settings, load_settings
+from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
+from tfrec.layers.attention import MASKED
+from tfrec.packing import cut_windows
+from tfrec.rules import count_rules, fold_of_user, rule_matrix, strongest, together_matrix
+from tfrec.training import build_model
+
+A, B, C = 2, 3, 4
+
+
+@pytest.fixture
+def log(dataset_of: Callable[..., Dataset]) -> Dataset:
+    """User 1: A B C | A, user 2: A B; the items are rows 2, 3, 4."""
+    events = pd.DataFrame(
+        {
+            "user_id": [1, 1, 1, 1, 2, 2],
+            "item_id": [10, 20, 30, 10, 10, 20],
+            "timestamp": [0, 60, 120, 9000, 0, 60],
+            "session_id": [1, 1, 1, 2, 3, 3],
+            "role": "train",
+        }
+    )
+    return dataset_of(events)
+
+
+def test_rules_by_hand(log: Dataset) -> None:
+    found = rule_matrix(log.sequences, 5).toarray()
+    expected = np.zeros((5, 5))
+    expected[A, B], expected[A, C], expected[B, C] = 2.0, 0.5, 1.0
+    np.testing.assert_allclose(found, expected)
+
+
+def test_rules_across_sessions(log: Dataset) -> None:
+    found = rule_matrix(log.sequences, 5, within_session=False).toarray()
+    assert found[C, A] == 1.0
+    assert found[B, A] == 0.5
+    np.testing.assert_allclose(found[A, A], 1 / 3)
+
+
+def test_items_of_unordered_sessions_come_together(log: Dataset) -> None:
+    found = together_matrix(log.sequences, 5).toarray()
+    assert found[A, B] == found[B, A] == 2
+    assert found[A, C] == found[C, B] == 1
+    assert not found.diagonal().any()
+
+
+def test_the_strongest_are_kept(log: Dataset) -> None:
+    rules = strongest(rule_matrix(log.sequences, 5), 1)
+    assert rules.item[A].tolist() == [B]
+    assert rules.weight[A].tolist() == [2.0]
+    assert rules.total[A] == 2.5
+    assert rules.item[C].tolist() == [0]
+
+
+def test_a_fold_s_rules_are_those_of_the_other_users(log: Dataset) -> None:
+    whole, without = count_rules(log.sequences, 5, 2, 2, ordered=True)
+    assert fold_of_user(2, 2).tolist() == [0, 1]
+    assert whole.weight[A].tolist() == [2.0, 0.5]
+    assert without.weight[0, A].tolist() == [1.0, 0.0]  # user 2 alone
+    assert without.weight[1, A].tolist() == [1.0, 0.5]  # user 1 alone
+    assert without.item[0, B].tolist() == [0, 0]
+
+
+SMALL = (
+    *("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4"),
+    *("model.rules=6", "model.rule_events=3", "loss.in_batch=16", "loss.uniform=8"),
+)
+
+
+def settings_of(*more: str) -> Settings:
+    return load_settings(None, [*SMALL, *more])
+
+
+@pytest.mark.parametrize("affinity", ["false", "true"])
+def test_scores_by_hand(rich_dataset: Callable[..., Dataset], affinity: str) -> None:
+    dataset = rich_dataset()
+    settings = settings_of(f"model.rule_affinity={affinity}")
+    keras.utils.set_random_seed(0)
+    model = build_model(dataset, settings, Epochs(dataset, settings))
+    layer = model.query_tower.rules
+    assert layer is not None
+    random = np.random.default_rng(0)
+    for weight in layer.trainable_weights:
+        weight.assign_add(random.normal(0, 0.1, weight.shape))
+    start, stop = cut_windows(dataset.sequences.offsets, 16)
+    rows = pack_windows(dataset.sequences, start, stop, 16)
+    query = model(rows.inputs)
+    table = model.query_tower.embedding.table
+    item, score = (x.numpy() for x in layer.candidates(query.rules, table))
+    row, place = np.argwhere(rows.position >= 0)[40]
+    newest = rows.inputs["item"][row, max(place - 2, 0) : place + 1][::-1]
+    alpha, beta = layer.exponent.numpy()
+    counted = rule_matrix(
+        dataset.sequences.keep(dataset.sequences.is_role("train")), model.spec.items
+    ).toarray()
+    checked = 0
+    for e, x in enumerate(newest):
+        for m in range(6):
+            y, found = item[row, place, 6 * e + m], score[row, place, 6 * e + m]
+            if x == 0 or y == 0:
+                assert found == np.float32(MASKED)
+                continue
+            expected = query.rules.score[row, place, e] + alpha * np.log(counted[x, y])
+            expected -= beta * np.log(counted[x].sum())
+            if affinity == "true":
+                expected += query.rules.taste.numpy()[row, place] @ table.numpy()[y]
+            np.testing.assert_allclose(found, expected, rtol=1e-4)
+            checked += 1
+    assert checked > 5
+
+
+def test_training_does_not_read_a_user_s_own_rules(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset = rich_dataset()
+    settings = settings_of()
+    epochs = Epochs(dataset, settings)
+    model = build_model(dataset, settings, epochs)
+    layer = model.query_tower.rules
+    assert layer is not None
+    x, y = next(epochs.batches(0))
+    query = model(x)
+    table = model.query_tower.embedding.table
+    by_fold = layer.candidates(query.rules, table, y["fold"])[0].numpy()
+    _, without = count_rules(epochs.sequences, model.spec.items, 6, 8, ordered=True)
+    expected = without.item[y["fold"][..., None], query.rules.item.numpy()]
+    np.testing.assert_array_equal(by_fold.reshape(expected.shape), expected)
+    # Places of one sequence belong to one user, and so to one fold.
+    for row in range(len(x["segment"])):
+        for segment in set(x["segment"][row]) - {0}:
+            assert len(set(y["fold"][row][x["segment"][row] == segment])) == 1
