@@ -92,6 +92,8 @@ class TrainingSettings(_Settings):
     """How the parameters are found."""
 
     epochs: int = Field(20, ge=1)
+    pretraining_epochs: int = Field(0, ge=0, description="of these, the first ones that find hidden items")
+    pretraining_mask: float = Field(0.2, gt=0, lt=1, description="share of items that they hide")
     rows: int = Field(8, ge=1, description="packed rows a step; many on a small log learn worse")
     row_length: int | None = Field(None, ge=2, description="places of a packed row; None: max_length + 1")
     learning_rate: float = Field(2e-3, gt=0)

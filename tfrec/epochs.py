@@ -11,7 +11,7 @@ from tfrec.dataset import Dataset
 from tfrec.negatives import draw_uniform
 from tfrec.packing import cut_windows
 from tfrec.rules import fold_of_user
-from tfrec.schema import FIRST_ROW, UNKNOWN_ROW
+from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
 from tfrec.sequences import Sequences
 
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
@@ -43,8 +43,14 @@ class Epochs:
         order = np.append(order, np.full(max(self.steps * size - len(order), 0), -1))
         inputs = {name: _with_empty(tensor) for name, tensor in rows.inputs.items()}
         item, fold = _with_empty(rows.item), _with_empty(fold)
-        shown = mask_items(inputs["item"], self.settings.augmentation.mask, UNKNOWN_ROW, random)
-        inputs["item"] = np.where(inputs["item"] >= FIRST_ROW, shown, inputs["item"])
+        real = inputs["item"] >= FIRST_ROW
+        pretraining = epoch < self.settings.training.pretraining_epochs
+        changes, training = self.settings.augmentation, self.settings.training
+        share = training.pretraining_mask if pretraining else changes.mask
+        shown = np.where(real, mask_items(inputs["item"], share, UNKNOWN_ROW, random), inputs["item"])
+        if pretraining:
+            item = np.where(shown != inputs["item"], inputs["item"], PADDING_ROW)
+        inputs["item"] = shown
         for step in range(self.steps):
             part = order[step * size : (step + 1) * size]
             target = item[part]

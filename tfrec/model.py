@@ -36,6 +36,13 @@ class TwoTowerModel(keras.Model):
             self.spec, embedding, name="candidate_tower", dtype=self.dtype_policy
         )
         self.task = RetrievalTask(self.spec)
+        self.pretraining = False
+
+    def set_pretraining(self, pretraining: bool) -> None:
+        """Says whether `fit` gives hidden items to find from both sides (Sun et al. 2019, BERT4Rec)."""
+        if pretraining != self.pretraining:
+            self.pretraining = pretraining
+            self.make_train_function(force=True)
 
     def build(self, input_shape: Any = None) -> None:
         self.query_tower.build()
@@ -55,7 +62,7 @@ class TwoTowerModel(keras.Model):
         self.query_tower.embedding.set_features(features)
 
     def call(self, inputs: Tensors, training: bool | None = None) -> Query:
-        return self.query_tower(inputs, training=training)
+        return self.query_tower(inputs, training=training, both_ways=self.pretraining)
 
     def compute_loss(
         self,

@@ -71,9 +71,11 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         set_seeds(self.trained, self.settings.seed, epoch)
+        self.trained.set_pretraining(epoch < self.settings.training.pretraining_epochs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
+        self.trained.set_pretraining(False)
         with self._averaged():
             if len(self.positions):
                 answers = self.predictor(self.dataset, self.positions)

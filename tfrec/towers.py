@@ -115,10 +115,11 @@ class QueryTower(keras.layers.Layer):
         if self.terms is not None:
             self.terms.build()
 
-    def call(self, batch: Tensors, training: bool | None = None) -> Query:
+    def call(self, batch: Tensors, training: bool | None = None, both_ways: bool = False) -> Query:
+        """Returns the queries. With `both_ways`, in pretraining, places see later ones; nothing is copied."""
         if not self.spec.settings.history:
             batch = without_history(batch)
-        related = relations(batch, self.spec)
+        related = relations(batch, self.spec, both_ways)
         terms = None if self.terms is None else self.terms(related.distances, training=training)
         x = self.embedding(batch["item"], training=training) + self.encoding(batch, related)
         x = self.drop(x, training=training)
@@ -132,14 +133,17 @@ class QueryTower(keras.layers.Layer):
             embedding = tf.math.l2_normalize(embedding, axis=-1)
         embedding /= self.spec.loss.temperature
         one = tf.ones_like(embedding[..., :1])
-        copy_score = None
+        query = Query(tf.concat([embedding, one], axis=-1), None, None)
+        if both_ways:
+            return query
         if self.copying is not None:
             copy_terms = None if terms is None else terms[-1]
-            copy_score = self.copying(self.norm(state), self.norm(events), batch["item"], related, copy_terms)
-        rules = None
+            scores = self.copying(self.norm(state), self.norm(events), batch["item"], related, copy_terms)
+            query = query._replace(copy_score=scores)
         if self.rules is not None:
             rules = self.rules(self.norm(state), self.norm(events), batch, training=training)
-        return Query(tf.concat([embedding, one], axis=-1), copy_score, rules)
+            query = query._replace(rules=rules)
+        return query
 
     def rule_candidates(
         self, weights: RuleWeights, fold: tf.Tensor | None = None

@@ -67,6 +67,8 @@ CHANGES = {
     "augmentation.cut_at_sessions": True,
     "loss.temperature": 0.5,
     "training.epochs": 3,
+    "training.pretraining_epochs": 1,
+    "training.pretraining_mask": 0.7,
     "training.rows": 4,
     "training.row_length": 32,
     "training.learning_rate": 0.1,
@@ -91,6 +93,7 @@ NEEDED = {
     "model.rule_events": ["model.rules=6"],
     "loss.without_rules": ["model.rules=6"],
     "training.rule_folds": ["model.rules=6"],
+    "training.pretraining_mask": ["training.pretraining_epochs=1"],
     "augmentation.cut_at_sessions": ["model.max_length=4"],
 }
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 
 from tfrec.batches import Rows, pack_windows
+from tfrec.checkpoints import Checkpoints
 from tfrec.config import FUSIONS, Settings, load_settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.model import TwoTowerModel
 from tfrec.packing import cut_windows
-from tfrec.training import build_model
+from tfrec.run import Run
+from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
+from tfrec.training import build_model, compile_model
 
 SMALL = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4")
 
@@ -147,3 +151,68 @@ def test_saved_and_loaded_in_another_process_answers_bit_for_bit(
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.stdout.strip() == "equal", done.stderr[-2000:]
+
+
+def test_without_history_each_session_is_a_sequence_of_its_own(rich_dataset: Callable[..., Dataset]) -> None:
+    """The same queries as when every session were a user."""
+    dataset = rich_dataset()
+    model = model_of(dataset, small("model.history=false", "model.rules=4"))
+    s = dataset.sequences
+    longest = int(np.diff(s.offsets).max())  # so that no window begins inside a session
+    whole = pack_windows(s, *cut_windows(s.offsets, longest), longest)
+    starts = np.flatnonzero(s.session_starts)
+    apart = replace(s, offsets=np.append(starts, len(s.item)), user_id=np.arange(len(starts)))
+    start, stop = cut_windows(apart.offsets, 16)
+    cut = pack_windows(apart, start, stop, 16)
+    found = {}
+    for name, rows in (("whole", whole), ("cut", cut)):
+        query = model(rows.inputs)
+        real = rows.position >= 0
+        order = np.argsort(rows.position[real])
+        rules = np.exp(model.query_tower.rule_candidates(query.rules)[1]).sum(axis=-1)
+        copies = np.exp(query.copy_score).sum(axis=-1)
+        found[name] = [x[real][order] for x in (query.embedding.numpy(), rules, copies)]
+    for one, other in zip(found["whole"], found["cut"], strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_pretraining_finds_hidden_items_from_both_sides(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset = rich_dataset()
+    settings = small("training.pretraining_epochs=1", "training.pretraining_mask=0.3")
+    epochs = Epochs(dataset, settings)
+    x, y = next(epochs.batches(0))
+    hidden = y["weight"] > 0
+    assert (x["item"][hidden] == UNKNOWN_ROW).all()
+    assert (y["item"][hidden] >= FIRST_ROW).all()
+    real = (x["segment"] > 0) & (x["item"] != PADDING_ROW)
+    assert 0.15 < hidden.sum() / real.sum() < 0.45
+    model = model_of(dataset, settings)
+    later = x | {"item": np.where(np.arange(16) == 9, 5, x["item"])}
+    sees = {}
+    for pretraining in (False, True):
+        model.set_pretraining(pretraining)
+        before, after = model(x).embedding.numpy(), model(later).embedding.numpy()
+        changed = np.abs(before - after).max(axis=-1) > 0
+        same = x["segment"] == x["segment"][:, 9:10]
+        sees[pretraining] = changed[:, :9][same[:, :9]]
+    assert not sees[False].any()
+    assert sees[True].all()
+
+
+def test_averaged_weights_are_what_counts(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
+    """The best weights of an epoch are the moving averages; training goes on with the last ones."""
+    dataset = rich_dataset()
+    settings = small("training.average=0.5", "training.epochs=1")
+    epochs = Epochs(dataset, settings)
+    model = model_of(dataset, settings)
+    compile_model(model, settings, epochs.steps)
+    run = Run(model, dataset, settings, Checkpoints(tmp_path), quiet=True)
+    for batch in epochs.batches(0):
+        model.train_on_batch(*batch)
+    last = [v.numpy() for v in model.trainable_variables]
+    run.on_epoch_end(0)
+    for variable, value in zip(model.trainable_variables, last, strict=True):
+        np.testing.assert_array_equal(variable, value)
+    best = run.result(dataset, 1.0).model.trainable_variables
+    apart = [not np.allclose(b, v) for b, v in zip(best, last, strict=True)]
+    assert np.mean(apart) > 0.8

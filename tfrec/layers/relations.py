@@ -44,18 +44,19 @@ class Relations(NamedTuple):
     distances: Distances
 
 
-def relations(batch: Tensors, spec: ModelSpec) -> Relations:
+def relations(batch: Tensors, spec: ModelSpec, both_ways: bool = False) -> Relations:
     """Compares every position of a row with every earlier one of the same sequence.
 
     Args:
         batch: `segment`, `session`, `time`, `request_time`, `request_session`: int32 [B, P];
             times in seconds since any moment of the sequence's own.
         spec: the model's.
+        both_ways: let places see later ones of their sequence too.
     """
     segment = batch["segment"]
     place = tf.range(tf.shape(segment)[1])
     together = (segment[:, :, None] == segment[:, None, :]) & (segment > 0)[:, :, None]
-    visible = together & (place[None, :, None] >= place[None, None, :])
+    visible = together if both_ways else together & (place[None, :, None] >= place[None, None, :])
     session = batch["session"][:, None, :]
     in_session = visible & (batch["request_session"][:, :, None] == session)
     same_session = visible & (batch["session"][:, :, None] == session)
