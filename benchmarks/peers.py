@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, passed_on: Sequence[str]) -> dict[str, Any]
         found = score_file(options.dataset, answers, options.role)
     said.pop("out", None)
     return {
-        "versions": versions(),
+        "versions": _versions(options.method),
         "dataset": options.dataset,
         "method": options.method,
         "role": options.role,
@@ -77,6 +77,14 @@ def command(options: argparse.Namespace, passed_on: Sequence[str], answers: Path
         return [python, SHARED_BENCH / RECTOOLS_SCRIPT, options.dataset, answers, *minutes, *passed_on]
     script = [sys.executable, SHARED_BENCH / SIMPLE_SCRIPT, options.dataset, options.method, answers]
     return [*script, "--role", options.role, *passed_on]
+
+
+def _versions(method: str) -> dict[str, Any]:
+    """The versions in the environment that the method runs in."""
+    if method != RECTOOLS:
+        return versions()
+    ask = "import json; from benchmarks.report import versions; print(json.dumps(versions()))"
+    return run_json([PEERS_PYTHON, "-c", ask])[0]
 
 
 def score_file(dataset: str, answers: Path, role: str) -> dict[str, float]:
