@@ -5,8 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
-
+from benchmarks.clock import StepClock
 from benchmarks.processes import in_fresh_process
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
@@ -53,7 +52,7 @@ def measure(folder: Path, settings: Settings) -> tuple[float, float]:
     epochs = Epochs(dataset, settings)
     model = build_model(dataset, settings, epochs)
     compile_model(model, settings, epochs.steps)
-    clock = _Clock()
+    clock = StepClock()
     steps = min(STEPS, epochs.steps)
     model.fit(batches_of(epochs, 0, 1), steps_per_epoch=steps, shuffle=False, callbacks=[clock], verbose=0)
     begin_s = clock.ends[0] - began
@@ -65,14 +64,3 @@ def measure(folder: Path, settings: Settings) -> tuple[float, float]:
     if len(positions):
         predictor(dataset, positions)
     return begin_s, epochs.steps * step_s + time.perf_counter() - validated
-
-
-class _Clock(keras.callbacks.Callback):
-    """When each step ended."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.ends: list[float] = []
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self.ends.append(time.perf_counter())

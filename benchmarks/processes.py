@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,16 +21,15 @@ def in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
         return pool.submit(function, *arguments).result()
 
 
-def run_json(
-    command: Sequence[str | Path], environment: Mapping[str, str] | None = None
-) -> tuple[dict[str, Any], int]:
+def run_json(command: Sequence[str | Path]) -> tuple[dict[str, Any], int]:
     """Runs a program that prints one JSON object as its last line; its stderr is ours.
 
     Returns:
         The object, and the most memory that the program ever held, in MB.
     """
     words = [str(word) for word in command]
-    surroundings = {**os.environ, **(environment or {})}
+    # TensorFlow's start-up notes would hide what the program itself says.
+    surroundings = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings) as process:
         assert process.stdout is not None
         printed = process.stdout.read()
