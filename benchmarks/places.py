@@ -17,7 +17,7 @@ DATASETS = tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 """The judge's names of the logs; each has its tuned settings."""
 
 # Files of `RESULTS`: what a benchmark records there with --record.
-ACCURACY, PEERS, ABLATION, CURVES = "accuracy", "peers", "ablation", "curves"
+ACCURACY, PEERS, ABLATION, CURVES, SPEED = "accuracy", "peers", "ablation", "curves", "training_speed"
 
 
 def require(path: Path, hint: str) -> Path:

@@ -24,9 +24,9 @@ from rich.table import Table
 
 from benchmarks import judge
 from benchmarks.flops import peak_flops
-from benchmarks.places import CONFIGS, PEERS_PYTHON, require
+from benchmarks.places import CONFIGS, PEERS_PYTHON, SPEED, record, require
 from benchmarks.processes import in_fresh_process, run_json
-from benchmarks.report import report
+from benchmarks.report import machine, report, versions
 from benchmarks.speed_cases import BATCH, CASES, Case
 
 Figures = dict[str, Any]
@@ -40,6 +40,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=20, help="measured steps of each process")
     parser.add_argument("--warm-up", type=int, default=5, help="steps before, which are not measured")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--record", action="store_true", help="append to results/training_speed.jsonl")
     options = parser.parse_args(arguments)
     if min(options.steps, options.warm_up, options.rounds) < 1:
         parser.error("--steps, --warm-up and --rounds must be at least 1")
@@ -47,7 +48,10 @@ def main(arguments: list[str] | None = None) -> None:
     judge.require_judge()
     found = {name: compare(CASES[name], options) for name in options.datasets}
     _print_table(found)
-    report(steps=options.steps, rounds=options.rounds, batch=BATCH, **found)
+    line = {"steps": options.steps, "rounds": options.rounds, "batch": BATCH, **found}
+    if options.record:
+        record(SPEED, {"machine": machine(), "versions": versions(), **line})
+    report(**line)
 
 
 def compare(case: Case, options: argparse.Namespace) -> Figures:

@@ -1,5 +1,6 @@
 """The named variations of a dataset's tuned settings, as `ablations.yaml` lists them."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -104,15 +105,21 @@ def without_seed(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
     return Settings.model_validate(tree).model_dump(mode="json", exclude={"seed"})
 
 
+def settings_key(recorded: Mapping[str, Any]) -> str:
+    """Returns what tells recorded settings from others, whatever their seed and the settings new since."""
+    try:
+        tree = without_seed(recorded)
+    except ValidationError:
+        tree = {key: value for key, value in recorded.items() if key != "seed"}
+    return json.dumps(tree, sort_keys=True)
+
+
 def is_recorded(line: Mapping[str, Any], dataset: str, variation: Variation, base: Settings) -> bool:
     """Whether a recorded line is of this variation, with the seed and the other settings of `base`."""
     same = (line["dataset"], line["name"], tuple(line["overrides"]), line["seed"])
     if same != (dataset, variation.name, variation.set, base.seed):
         return False
-    try:
-        return without_seed(line["base"]) == without_seed(base)
-    except ValidationError:
-        return False
+    return settings_key(line["base"]) == settings_key(without_seed(base))
 
 
 def left_to_do(

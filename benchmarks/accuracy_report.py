@@ -1,0 +1,129 @@
+"""Tables and plots of accuracy in docs/benchmarks.md: `python -m benchmarks.accuracy_report`.
+
+Draws what is recorded under `benchmarks/results/` between marker comments of the document, and the plot of
+accuracy against training minutes into docs/images/. What is not recorded yet is said there, with the
+command that records it. Nothing outside the markers is touched.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.ablation_tables import ablation_table, history_table
+from benchmarks.accuracy_plots import TITLES, save
+from benchmarks.accuracy_tables import GOALS, Line, accuracy_table, of, peers_table, time_table
+from benchmarks.curve import Point
+from benchmarks.places import ABLATION, ACCURACY, CURVES, PEERS, RESULTS, ROOT, SPEED, recorded
+from benchmarks.speed_table import speed_table
+
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+PLOT = Path("images") / "accuracy_by_minutes.png"
+COMMANDS = {
+    ACCURACY: "python -m benchmarks.accuracy {} --seed 1 --record",
+    PEERS: "python -m benchmarks.peers {} --method rectools --record",
+    ABLATION: "python -m benchmarks.ablation {}",
+    CURVES: "python -m benchmarks.curves {0} --record` and "
+    "`.venv-peers/bin/python -m benchmarks.rectools_curve {0} --record",
+    SPEED: "python -m benchmarks.training_speed --record",
+}
+Curves = dict[str, dict[str, list[Point]]]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Writes the document and the plot, and says what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of recorded lines")
+    parser.add_argument("--document", type=Path, default=DOCUMENT)
+    options = parser.parse_args(arguments)
+    lines = {name: recorded(name, options.results) for name in COMMANDS}
+    curves = curves_of(lines[CURVES])
+    text = options.document.read_text(encoding="utf-8")
+    for name, body in sections(lines, curves).items():
+        text = between_markers(text, name, body, options.document)
+    if curves:
+        save(curves, options.document.parent / PLOT)
+    options.document.write_text(text, encoding="utf-8")
+    for note in missing(lines, curves):
+        print(note, file=sys.stderr)
+    print(options.document)
+
+
+def sections(lines: dict[str, list[Line]], curves: Curves) -> dict[str, str]:
+    """Returns what stands between each pair of markers."""
+    notes = missing(lines, curves)
+
+    def with_notes(name: str, *parts: str) -> str:
+        return "\n\n".join([*(part for part in parts if part), *_notes_of(notes, name)])
+
+    ablations = []
+    for dataset in GOALS:
+        table = ablation_table(lines[ABLATION], dataset)
+        ablations += [f"### {dataset}", table, history_table(lines[ABLATION], dataset)] if table else []
+    plot = f"![NDCG@10 against minutes of training]({PLOT.as_posix()})" if curves else ""
+    return {
+        ACCURACY: with_notes(ACCURACY, accuracy_table(lines[ACCURACY], lines[PEERS])),
+        PEERS: with_notes(PEERS, peers_table(lines[PEERS]) if lines[PEERS] else ""),
+        CURVES: with_notes(CURVES, plot, time_table(curves, peer="rectools", ours="tfrec")),
+        ABLATION: with_notes(ABLATION, *ablations),
+        SPEED: with_notes(SPEED, speed_table(lines[SPEED])),
+    }
+
+
+def missing(lines: dict[str, list[Line]], curves: Curves) -> list[str]:
+    """Returns what is not recorded, each with the command that records it."""
+    notes = []
+    for name in (ACCURACY, PEERS, ABLATION):
+        lacking = [dataset for dataset in GOALS if not of(lines[name], dataset)]
+        notes += [_note(name, dataset) for dataset in lacking]
+    notes += [_note(CURVES, dataset) for dataset in GOALS if curves.get(dataset, {}).keys() != TITLES.keys()]
+    return notes + ([] if lines[SPEED] else [_note(SPEED, "")])
+
+
+def curves_of(lines: Sequence[Line]) -> Curves:
+    """Returns the points by dataset and method, of the run with the best NDCG@10 of each."""
+    runs: dict[tuple[str, str, str], list[Point]] = {}
+    for line in lines:
+        if "ndcg" in line:
+            key = (line["dataset"], line["method"], line["run"])
+            fields = {name: line[name] for name in Point.__dataclass_fields__}
+            runs.setdefault(key, []).append(Point(**fields))
+    found: Curves = {}
+    for (dataset, method, _), points in runs.items():
+        of_dataset = found.setdefault(dataset, {})
+        if method not in of_dataset or _best(points) > _best(of_dataset[method]):
+            of_dataset[method] = points
+    return {
+        dataset: {method: found[dataset][method] for method in TITLES if method in found[dataset]}
+        for dataset in GOALS
+        if dataset in found
+    }
+
+
+def between_markers(text: str, name: str, body: str, document: Path = DOCUMENT) -> str:
+    """Returns the text with the body between the markers of the name; ends the program without them."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        sys.exit(f"{document} must have `{begin}` and `{end}` once, in this order: tables are drawn between")
+    return pattern.sub(lambda _: f"{begin}\n\n{body}\n\n{end}", text)
+
+
+def _best(points: Sequence[Point]) -> float:
+    return max(point.ndcg for point in points)
+
+
+def _note(name: str, dataset: str) -> str:
+    return (
+        f"{name}{f' of {dataset}' if dataset else ''}: not recorded yet; `{COMMANDS[name].format(dataset)}`."
+    )
+
+
+def _notes_of(notes: Sequence[str], name: str) -> list[str]:
+    mine = [f"- {note}" for note in notes if re.match(rf"{name}\b", note)]
+    return ["\n".join(mine)] if mine else []
+
+
+if __name__ == "__main__":
+    main()
