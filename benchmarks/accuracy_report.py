@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="the folder of recorded lines")
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     options = parser.parse_args(arguments)
-    lines = {name: recorded(name, options.results) for name in COMMANDS}
+    lines: dict[str, list[Line]] = {name: [*recorded(name, options.results)] for name in COMMANDS}
     curves = curves_of(lines[CURVES])
     text = options.document.read_text(encoding="utf-8")
     for name, body in sections(lines, curves).items():

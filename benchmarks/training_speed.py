@@ -62,7 +62,7 @@ def compare(case: Case, options: argparse.Namespace) -> Figures:
     peaks = []
     with tempfile.TemporaryDirectory() as scratch:
         judge.prepare(case.dataset, Path(scratch))
-        ours = [python, "-m", "benchmarks.speed_ours", Path(scratch) / "dataset", *steps]
+        ours: list[str | Path] = [python, "-m", "benchmarks.speed_ours", Path(scratch) / "dataset", *steps]
         plain = [word for setting in case.ours() for word in ("--set", setting)]
         commands: dict[str, list[str | Path]] = {
             "ours": [*ours, "--sequences", str(BATCH), *plain],
