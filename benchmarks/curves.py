@@ -17,13 +17,14 @@ from benchmarks import judge
 from benchmarks.budget import fit_epochs
 from benchmarks.curve import Curve, Point
 from benchmarks.places import CONFIGS
-from benchmarks.trial import TRAIN_S, train_timed
+from benchmarks.trial import Budget
 from tfrec.config import Settings, load_settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import TfrecError
 from tfrec.packing import cut_windows
-from tfrec.run import MONITOR
+from tfrec.run import MONITOR, SECONDS
+from tfrec.training import train
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
             settings, budget = fit_epochs(dataset, settings, options.minutes)
             budget_s = 60 * options.minutes
             print(f"budget: {budget}", file=sys.stderr)
-        trained = train_timed(dataset, Path(scratch) / "model", settings, budget_s)
+        trained = train(dataset, Path(scratch) / "model", settings, callbacks=[Budget(budget_s)])
         events, windows = epoch_size(Dataset.load(dataset), settings)
     curve = Curve(options.dataset, "tfrec", settings.model_dump(mode="json"), keep=options.record)
     for point in points_of(trained.training["history"], events, windows):
@@ -77,7 +78,7 @@ def points_of(history: Iterable[Mapping[str, float]], events: int, windows: int)
     """Returns the points of a history that holds seconds and val NDCG@10."""
     points: list[Point] = []
     for epoch, entry in enumerate(history, 1):
-        seconds = entry[TRAIN_S]
+        seconds = entry[SECONDS]
         so_far = points[-1].train_s if points else 0.0
         points.append(
             Point(epoch, so_far + seconds, events / seconds, windows / seconds, ndcg=entry[MONITOR])

@@ -3,74 +3,45 @@
 import resource
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
+import keras
 import numpy as np
 import pandas as pd
 
 from benchmarks import judge
-from tfrec import metrics, training
+from tfrec import metrics
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
-from tfrec.run import Run
+from tfrec.run import SECONDS
 from tfrec.slices import query_slices
-from tfrec.trained import TrainedModel
-
-TRAIN_S = "train_s"
-"""In the history of a training: seconds in the steps of an epoch, compilation included, validation not."""
+from tfrec.training import train
 
 CUTOFF = 10
 
 
-class TimedRun(Run):
-    """A run whose history holds `TRAIN_S`, and which ends after the first epoch beyond its time.
+class Budget(keras.callbacks.Callback):
+    """Ends a training with the last epoch that fits into its time.
 
     Args:
-        budget_s: wall time, validation included; the epoch that would end beyond it is not begun.
-        arguments: of `Run`.
+        seconds: wall time, validation included; the epoch that would end beyond it is not begun.
     """
 
-    def __init__(self, *arguments: Any, budget_s: float = float("inf"), **named: Any) -> None:
-        super().__init__(*arguments, **named)
-        self.budget_s = budget_s
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.began = time.perf_counter()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch_began = time.perf_counter()
-        super().on_epoch_begin(epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        logs = {} if logs is None else logs
-        logs[TRAIN_S] = time.perf_counter() - self.epoch_began
-        super().on_epoch_end(epoch, logs)
         now = time.perf_counter()
-        if now - self.began + (now - self.epoch_began) > self.budget_s:
-            self.trained.stop_training = True
-
-
-def train_timed(
-    dataset: Path, out: Path, settings: Settings, budget_s: float = float("inf"), *, quiet: bool = False
-) -> TrainedModel:
-    """Trains as `tfrec.training.train` does, with the seconds of each epoch in the history."""
-    with _timed(budget_s):
-        return training.train(dataset, out, settings, quiet=quiet)
-
-
-@contextmanager
-def _timed(budget_s: float) -> Iterator[None]:
-    """Inside, `train` makes timed runs: it takes no callbacks, and a loop of our own would drift from it."""
-
-    def timed_run(*arguments: Any, **named: Any) -> TimedRun:
-        return TimedRun(*arguments, budget_s=budget_s, **named)
-
-    with mock.patch.object(training, "Run", timed_run):
-        yield
+        if now - self.began + (now - self.epoch_began) > self.seconds:
+            self.model.stop_training = True
 
 
 def run_trial(
@@ -88,11 +59,11 @@ def run_trial(
         folder: what `judge.prepare` has written; `folder/model` and answers are written beside it.
         settings: of the run.
         role: "test" or "val".
-        budget_s: see `TimedRun`.
+        budget_s: see `Budget`.
         quiet: no progress bars of the training.
     """
     times = [time.perf_counter()]
-    trained = train_timed(folder / "dataset", folder / "model", settings, budget_s, quiet=quiet)
+    trained = train(folder / "dataset", folder / "model", settings, quiet=quiet, callbacks=[Budget(budget_s)])
     times.append(time.perf_counter())
     queries = Dataset.load(folder / "dataset").in_rows_of(trained.facts)
     found = judge.score(dataset, trained.model, queries, folder, role)
@@ -115,7 +86,7 @@ def run_trial(
 
 def epoch_seconds(history: list[dict[str, float]]) -> float:
     """Seconds of training an epoch, the median; the first, which compiles, counts only where it is alone."""
-    seconds = [entry[TRAIN_S] for entry in history]
+    seconds = [entry[SECONDS] for entry in history]
     return statistics.median(seconds[1:] or seconds)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import platform
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ from tfrec.prediction import Predictor
 from tfrec.trained import TrainedModel
 
 MONITOR = "val_ndcg@10"
+SECONDS = "train_s"
+"""In the history: seconds in the steps of an epoch, compilation included, validation not."""
 
 
 class Run(keras.callbacks.Callback):
@@ -70,11 +73,13 @@ class Run(keras.callbacks.Callback):
         return self.state.best is not None and waited >= self.settings.training.patience
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch_began = time.perf_counter()
         set_seeds(self.trained, self.settings.seed, epoch)
         self.trained.set_pretraining(epoch < self.settings.training.pretraining_epochs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = {} if logs is None else logs
+        logs[SECONDS] = time.perf_counter() - self.epoch_began
         self.trained.set_pretraining(False)
         with self._averaged():
             if len(self.positions):

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -35,6 +35,7 @@ def train(
     overwrite: bool = False,
     restart: bool = False,
     quiet: bool = False,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> TrainedModel:
     """Trains a model on the train events of a dataset, and writes it.
 
@@ -49,6 +50,7 @@ def train(
         overwrite: replace `out` where it is there.
         restart: begin anew where an unfinished run is found.
         quiet: no progress bars.
+        callbacks: further ones of Keras; they see the logs of an epoch after its validation.
 
     Raises:
         DataError: `dataset_folder` is no dataset; `out` exists or cannot be written.
@@ -67,7 +69,7 @@ def train(
     began = time.perf_counter()
     run.resume()
     if run.state.epoch < settings.training.epochs and not run.is_over():
-        _fit(run, epochs, work)
+        _fit(run, epochs, work, callbacks)
     trained = run.result(dataset, time.perf_counter() - began)
     trained.training["dataset"] = os.path.relpath(dataset_folder, out)
     with whole_folder(out, overwrite=overwrite) as folder:
@@ -77,7 +79,7 @@ def train(
     return TrainedModel.load(out)
 
 
-def _fit(run: Run, epochs: Epochs, work: Path) -> None:
+def _fit(run: Run, epochs: Epochs, work: Path, callbacks: Sequence[keras.callbacks.Callback]) -> None:
     """Goes on with a run to its last epoch, or to where it no longer gets better.
 
     Raises:
@@ -91,7 +93,7 @@ def _fit(run: Run, epochs: Epochs, work: Path) -> None:
             epochs=last,
             steps_per_epoch=epochs.steps,
             shuffle=False,  # the epochs are shuffled already
-            callbacks=[run, keras.callbacks.TensorBoard(str(work / "logs"), write_graph=False)],
+            callbacks=[run, keras.callbacks.TensorBoard(str(work / "logs"), write_graph=False), *callbacks],
             verbose=0 if run.quiet else 1,
         )
     except OSError as error:

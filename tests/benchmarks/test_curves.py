@@ -12,16 +12,16 @@ from benchmarks.counting import asked_users, contexts, real_events
 from benchmarks.curve import Curve, Point, seconds_to_reach, summary
 from benchmarks.curves import points_of
 from benchmarks.places import CURVES, record, recorded
-from benchmarks.trial import TRAIN_S, epoch_seconds
+from benchmarks.trial import epoch_seconds
 from tfrec.config import load_settings
-from tfrec.run import MONITOR, validation_positions
+from tfrec.run import MONITOR, SECONDS, validation_positions
 from tfrec.schema import ROLES
 from tfrec.sequences import Sequences
 
 HISTORY = [
-    {TRAIN_S: 10.0, MONITOR: 0.1, "loss": 3.0},
-    {TRAIN_S: 4.0, MONITOR: 0.3, "loss": 2.0},
-    {TRAIN_S: 6.0, MONITOR: 0.2, "loss": 1.0},
+    {SECONDS: 10.0, MONITOR: 0.1, "loss": 3.0},
+    {SECONDS: 4.0, MONITOR: 0.3, "loss": 2.0},
+    {SECONDS: 6.0, MONITOR: 0.2, "loss": 1.0},
 ]
 
 
