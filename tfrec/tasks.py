@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.blockwise import sum_over_blocks
 from tfrec.losses import SecondSums, loss_function
 from tfrec.negatives import log_expected_count
 from tfrec.schema import FIRST_ROW
@@ -62,9 +63,8 @@ class RetrievalTask:
             copies, rules: what copy scores and rule scores add; None without.
         """
         further = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
-        embedded_further = candidates(further, training=True)
 
-        def block_loss(block: dict[str, Any]) -> tf.Tensor:
+        def block_loss(block: dict[str, Any], embedded_further: tf.Tensor) -> tf.Tensor:
             rows = tf.concat([block["target"], further], axis=0)
             counts = self._log_counts(rows, block["weight"], target_share)
 
@@ -87,7 +87,7 @@ class RetrievalTask:
         parts["embedded"] = candidates(target, training=True)
         parts |= {name: sums for name, sums in (("copies", copies), ("rules", rules)) if sums is not None}
         blocks = tf.nest.map_structure(lambda part: _in_blocks(part, self.spec.loss.in_batch), parts)
-        return tf.reduce_sum(tf.map_fn(block_loss, blocks, fn_output_signature=tf.float32))
+        return sum_over_blocks(block_loss, blocks, candidates(further, training=True))
 
     def _mixed_loss(
         self,

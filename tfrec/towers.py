@@ -93,7 +93,11 @@ class QueryTower(keras.layers.Layer):
         ]
         self.fusion = late_fusion(s.fusion, s.dimensions, s.heads, dtype=policy)
         self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
-        self.project = keras.layers.Dense(s.dimensions, use_bias=False, name="project", dtype=policy)
+        # Queries begin as the states themselves, so that an event asks for items like its own: on small
+        # logs that is most of what there is to learn.
+        self.project = keras.layers.Dense(
+            s.dimensions, use_bias=False, kernel_initializer="identity", name="project", dtype=policy
+        )
         self.copying = CopyScores(spec, name="copying", dtype=policy) if spec.copies else None
         self.rules = RuleScores(spec, name="rules", dtype=policy) if s.rules else None
         self.terms = None
@@ -121,7 +125,9 @@ class QueryTower(keras.layers.Layer):
             batch = without_history(batch)
         related = relations(batch, self.spec, both_ways)
         terms = None if self.terms is None else self.terms(related.distances, training=training)
-        x = self.embedding(batch["item"], training=training) + self.encoding(batch, related)
+        # Embeddings are small for the sake of the scores; what enters the blocks is of their own size.
+        x = self.embedding(batch["item"], training=training) * self.spec.settings.dimensions**0.5
+        x += self.encoding(batch, related)
         x = self.drop(x, training=training)
         events = self._encode(x, related.visible, terms, training)
         state = events

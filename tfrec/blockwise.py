@@ -1,0 +1,72 @@
+"""A sum over blocks whose gradient is worked out on the way forward."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+Block = dict[str, Any]
+
+
+def sum_over_blocks(
+    function: Callable[[Block, tf.Tensor], tf.Tensor], blocks: Block, shared: tf.Tensor
+) -> tf.Tensor:
+    """Returns Σ function(block, shared), a scalar.
+
+    Scores of all queries against thousands of candidates are by far the largest tensor of a training
+    step. Here a block's gradient is worked out while its scores are still in the cache, and only
+    what is as small as the inputs is kept for the backward pass.
+
+    Args:
+        function: of one block and of what all blocks share; a scalar.
+        blocks: tensors [G, ...], possibly nested; block g has the g-th part of each.
+        shared: a float tensor.
+    """
+    flat = tf.nest.flatten(blocks)
+    floating = [tensor.dtype.is_floating for tensor in flat]
+
+    @tf.custom_gradient
+    def total(shared: tf.Tensor, *flat: tf.Tensor) -> Any:
+        found, gradients, of_shared = _forward(function, blocks, flat, shared, floating)
+
+        def backward(upstream: tf.Tensor) -> list[tf.Tensor | None]:
+            given = iter(gradients)
+            return [upstream * of_shared, *(upstream * next(given) if f else None for f in floating)]
+
+        return found, backward
+
+    return total(shared, *flat)
+
+
+def _forward(
+    function: Callable[[Block, tf.Tensor], tf.Tensor],
+    blocks: Block,
+    flat: tuple[tf.Tensor, ...],
+    shared: tf.Tensor,
+    floating: list[bool],
+) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
+    """Returns the sum, and its gradients to the floating inputs and to what is shared."""
+    count = flat[0].shape[0]
+
+    def step(number: tf.Tensor, found: tf.Tensor, of_shared: tf.Tensor, *arrays: tf.TensorArray) -> Any:
+        parts = [tensor[number] for tensor in flat]
+        watched = [part for part, f in zip(parts, floating, strict=True) if f]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch([shared, *watched])
+            loss = function(tf.nest.pack_sequence_as(blocks, parts), shared)
+        gradients = tape.gradient(loss, [shared, *watched], unconnected_gradients="zero")
+        written = [a.write(number, g) for a, g in zip(arrays, gradients[1:], strict=True)]
+        return number + 1, found + loss, of_shared + gradients[0], *written
+
+    arrays = [
+        tf.TensorArray(tensor.dtype, count, element_shape=tensor.shape[1:])
+        for tensor, f in zip(flat, floating, strict=True)
+        if f
+    ]
+    _, found, of_shared, *written = tf.while_loop(
+        lambda number, *_: number < count,
+        step,
+        (tf.constant(0), tf.constant(0.0), tf.zeros_like(shared), *arrays),
+        maximum_iterations=count,
+    )
+    return found, [array.stack() for array in written], of_shared
