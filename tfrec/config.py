@@ -36,9 +36,6 @@ class ModelSettings(_Settings):
     copy_scores: bool = Field(True, description="score the sequence's own items a second way")
     rules: int = Field(0, ge=0, description="sequential rules kept an item; 0: no rule scores")
     rule_scope: Literal["session", "user"] = "session"
-    rule_affinity: bool = Field(
-        False, description="whether a rule's item is also asked how it suits the request"
-    )
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")
     history: bool = Field(True, description="False: the current session alone is looked at")
     pairwise: tuple[Literal["sessions", "time", "places"], ...] = Field(

@@ -87,7 +87,7 @@ def second_scores(
         scores = tf.where(own > PADDING_ROW, tf.gather_nd(query.copy_score, at), MASKED)
     if query.rules is None:
         return own, scores
-    of_requests = RuleWeights(*(None if x is None else tf.gather_nd(x, at) for x in query.rules))
+    of_requests = RuleWeights(*(tf.gather_nd(tensor, at) for tensor in query.rules))
     item, score = model.query_tower.rule_candidates(of_requests)
     before = tf.fill(tf.shape(own), MASKED) if scores is None else scores
     return tf.concat([own, item], axis=1), tf.concat([before, score], axis=1)

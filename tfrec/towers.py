@@ -156,7 +156,7 @@ class QueryTower(keras.layers.Layer):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `RuleScores.candidates`."""
         assert self.rules is not None
-        return self.rules.candidates(weights, self.embedding.table, fold)
+        return self.rules.candidates(weights, fold)
 
     def _encode(
         self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None

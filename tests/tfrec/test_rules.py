@@ -82,10 +82,9 @@ def settings_of(*more: str) -> Settings:
     return load_settings(None, [*SMALL, *more])
 
 
-@pytest.mark.parametrize("affinity", ["false", "true"])
-def test_scores_by_hand(rich_dataset: Callable[..., Dataset], affinity: str) -> None:
+def test_scores_by_hand(rich_dataset: Callable[..., Dataset]) -> None:
     dataset = rich_dataset()
-    settings = settings_of(f"model.rule_affinity={affinity}")
+    settings = settings_of()
     keras.utils.set_random_seed(0)
     model = build_model(dataset, settings, Epochs(dataset, settings))
     layer = model.query_tower.rules
@@ -96,8 +95,7 @@ def test_scores_by_hand(rich_dataset: Callable[..., Dataset], affinity: str) -> 
     start, stop = cut_windows(dataset.sequences.offsets, 16)
     rows = pack_windows(dataset.sequences, start, stop, 16)
     query = model(rows.inputs)
-    table = model.query_tower.embedding.table
-    item, score = (x.numpy() for x in layer.candidates(query.rules, table))
+    item, score = (x.numpy() for x in layer.candidates(query.rules))
     row, place = np.argwhere(rows.position >= 0)[40]
     newest = rows.inputs["item"][row, max(place - 2, 0) : place + 1][::-1]
     alpha, beta = layer.exponent.numpy()
@@ -113,8 +111,6 @@ def test_scores_by_hand(rich_dataset: Callable[..., Dataset], affinity: str) -> 
                 continue
             expected = query.rules.score[row, place, e] + alpha * np.log(counted[x, y])
             expected -= beta * np.log(counted[x].sum())
-            if affinity == "true":
-                expected += query.rules.taste.numpy()[row, place] @ table.numpy()[y]
             np.testing.assert_allclose(found, expected, rtol=1e-4)
             checked += 1
     assert checked > 5
@@ -129,8 +125,7 @@ def test_training_does_not_read_a_user_s_own_rules(rich_dataset: Callable[..., D
     assert layer is not None
     x, y = next(epochs.batches(0))
     query = model(x)
-    table = model.query_tower.embedding.table
-    by_fold = layer.candidates(query.rules, table, y["fold"])[0].numpy()
+    by_fold = layer.candidates(query.rules, y["fold"])[0].numpy()
     _, without = count_rules(epochs.sequences, model.spec.items, 6, 8, ordered=True)
     expected = without.item[y["fold"][..., None], query.rules.item.numpy()]
     np.testing.assert_array_equal(by_fold.reshape(expected.shape), expected)

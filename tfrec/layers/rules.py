@@ -1,9 +1,9 @@
 """Rule scores: what followed the newest events' items in other people's sessions.
 
-P(y) ∝ exp(q·e_y + b_y) + Σ_s exp(r_s)·[x_s = y] + Σ_n exp(u_n + a_ny)·w(x_n → y)^α / w(x_n)^β, the
-last sum over the newest events n of the sequence, w the weights of sequential rules (`tfrec.rules`),
-u_n learned as copy scores are, and a_ny (by setting) how the rule's item suits the request. It is a
-memory of single co-occurrences beside what D dimensions can hold; the exponents are learned.
+P(y) ∝ exp(q·e_y + b_y) + Σ_s exp(r_s)·[x_s = y] + Σ_n exp(u_n)·w(x_n → y)^α / w(x_n)^β, the last
+sum over the newest events n of the sequence, w the weights of sequential rules (`tfrec.rules`) and
+u_n learned as copy scores are. It is a memory of single co-occurrences beside what D dimensions can
+hold; the exponents are learned.
 """
 
 from typing import Any, NamedTuple
@@ -27,12 +27,10 @@ class RuleWeights(NamedTuple):
     Attributes:
         item: [..., E] int32, the newest events' items, the newest first; 0 where there are fewer.
         score: [..., E] float32, u; MASKED where there are fewer.
-        taste: [..., D] float32, whose product with a rule's item is a; None where it is not asked for.
     """
 
     item: tf.Tensor
     score: tf.Tensor
-    taste: tf.Tensor | None
 
 
 @keras.saving.register_keras_serializable("tfrec")
@@ -52,23 +50,16 @@ class RuleScores(keras.layers.Layer):
         self.spec = ModelSpec.model_validate(spec)
         dimensions = self.spec.settings.dimensions
 
-        def dense(name: str, **options: Any) -> keras.layers.Dense:
-            return keras.layers.Dense(dimensions, name=name, dtype=self.dtype_policy, **options)
-
-        self.query = dense("query", use_bias=False)
-        self.key = dense("key")
-        self.taste = None
-        if self.spec.settings.rule_affinity:
-            self.taste = dense("taste", use_bias=False, kernel_initializer="zeros")
+        self.query = keras.layers.Dense(dimensions, use_bias=False, name="query", dtype=self.dtype_policy)
+        self.key = keras.layers.Dense(dimensions, name="key", dtype=self.dtype_policy)
         self.terms = PairwiseTerms(self.spec, 1, name="terms", dtype="float32")
         # A list, so that Keras does not take the tables of the training for a part of the model.
         self.folds: list[tuple[tf.Variable, ...]] = []
 
     def build(self, input_shape: Any = None) -> None:
         s, items = self.spec.settings, self.spec.items
-        for layer in (self.query, self.key, self.taste):
-            if layer is not None:
-                layer.build((None, None, s.dimensions))
+        for layer in (self.query, self.key):
+            layer.build((None, None, s.dimensions))
         self.terms.build()
         # The catalogue's exp(s_y) begin near 1 each, their sum near its size: rules begin with e^-2 of it.
         start = keras.initializers.Constant(float(np.log(items)) - 2.0)
@@ -116,17 +107,13 @@ class RuleScores(keras.layers.Layer):
         return RuleWeights(
             item=tf.where(here, band("item"), 0),
             score=tf.where(here, score, MASKED),
-            taste=None if self.taste is None else tf.cast(self.taste(state), tf.float32),
         )
 
-    def candidates(
-        self, weights: RuleWeights, table: tf.Tensor, fold: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def candidates(self, weights: RuleWeights, fold: tf.Tensor | None = None) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the items [..., E M] that the rules lead to and their scores, MASKED for none.
 
         Args:
             weights: of any number of requests.
-            table: [N, D] embeddings of the items.
             fold: [...] int32, in training, whose users the rules must not know.
         """
         tables = tuple(tf.convert_to_tensor(x) for x in (self.item, self.weight, self.total))
@@ -138,10 +125,6 @@ class RuleScores(keras.layers.Layer):
         alpha, beta = tf.unstack(tf.cast(self.exponent, tf.float32))
         score = alpha * tf.math.log(tf.maximum(weight, LEAST_WEIGHT))
         score += (weights.score - beta * tf.math.log(tf.maximum(total, LEAST_WEIGHT)))[..., None]
-        if weights.taste is not None:
-            # The table learns from the catalogue's scores alone, which spares a scatter of all rules.
-            embedded = tf.gather(tf.stop_gradient(tf.convert_to_tensor(table)), item)
-            score += tf.reduce_sum(embedded * weights.taste[..., None, None, :], axis=-1)
         score = tf.where(weight > 0, score, MASKED)
         shape = tf.concat([tf.shape(weights.item)[:-1], [item.shape[-1] * item.shape[-2]]], axis=0)
         return tf.reshape(item, shape), tf.reshape(score, shape)
