@@ -125,9 +125,9 @@ class QueryTower(keras.layers.Layer):
             batch = without_history(batch)
         related = relations(batch, self.spec, both_ways)
         terms = None if self.terms is None else self.terms(related.distances, training=training)
+        x = self.embedding(batch["item"], training=training) + self.encoding(batch, related)
         # Embeddings are small for the sake of the scores; what enters the blocks is of their own size.
-        x = self.embedding(batch["item"], training=training) * self.spec.settings.dimensions**0.5
-        x += self.encoding(batch, related)
+        x *= self.spec.settings.dimensions**0.5
         x = self.drop(x, training=training)
         events = self._encode(x, related.visible, terms, training)
         state = events
