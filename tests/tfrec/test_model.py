@@ -207,6 +207,7 @@ def test_averaged_weights_are_what_counts(rich_dataset: Callable[..., Dataset], 
     model = model_of(dataset, settings)
     compile_model(model, settings, epochs.steps)
     run = Run(model, dataset, settings, Checkpoints(tmp_path), quiet=True)
+    run.on_epoch_begin(0)
     for batch in epochs.batches(0):
         model.train_on_batch(*batch)
     last = [v.numpy() for v in model.trainable_variables]
