@@ -34,6 +34,7 @@ class ModelSettings(_Settings):
         "early", description="how history and current session come together"
     )
     copy_scores: bool = Field(True, description="score the sequence's own items a second way")
+    copy_curves: bool = Field(True, description="an own curve over the gap in time for each event's copies")
     rules: int = Field(0, ge=0, description="sequential rules kept an item; 0: no rule scores")
     rule_scope: Literal["session", "user"] = "session"
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")

@@ -40,6 +40,7 @@ CHANGES = {
     "model.block": "hstu",
     "model.rotary": True,
     "model.copy_scores": False,
+    "model.copy_curves": False,
     "model.rules": 3,
     "model.rule_scope": "user",
     "model.rule_events": 2,

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tfrec.layers.attention import MASKED
 from tfrec.layers.relations import Relations
+from tfrec.layers.terms import GAP_FEATURES, gap_features
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
 
@@ -20,9 +21,11 @@ from tfrec.spec import ModelSpec
 class CopyScores(keras.layers.Layer):
     """r: [B, P, P] float32, the score of request t for copying event s; MASKED where it may not.
 
-    r_ts = (A h_t)·(B h_s) / √D + p[x_s] + pairwise terms + c, with p the learned propensity of an
-    item to be repeated. An event may be copied when the request may have its item: of earlier
-    sessions only, where the log never repeats an item within one.
+    r_ts = (A h_t)·(B h_s) / √D + p[x_s] + pairwise terms + g(h_s)·gap_ts + c, with p the learned
+    propensity of an item to be repeated, and g(h_s) a curve over the gap in time for each event:
+    milk is bought again after a week, batteries after months. An event may be copied when the
+    request may have its item: of earlier sessions only, where the log never repeats an item within
+    one.
 
     Args:
         spec: the model's.
@@ -37,9 +40,20 @@ class CopyScores(keras.layers.Layer):
             for name in ("query", "key")
         )
 
+        self.curve = None
+        if self.spec.settings.copy_curves and self.spec.pairs("time"):
+            self.curve = keras.layers.Dense(
+                GAP_FEATURES,
+                use_bias=False,
+                kernel_initializer="zeros",
+                name="curve",
+                dtype=self.dtype_policy,
+            )
+
     def build(self, input_shape: Any = None) -> None:
-        for layer in (self.query, self.key):
-            layer.build((None, None, self.spec.settings.dimensions))
+        for layer in (self.query, self.key, self.curve):
+            if layer is not None:
+                layer.build((None, None, self.spec.settings.dimensions))
         self.propensity = self.add_weight(name="propensity", shape=(self.spec.items,), initializer="zeros")
         self.constant = self.add_weight(name="constant", shape=(), initializer="zeros")
 
@@ -57,6 +71,10 @@ class CopyScores(keras.layers.Layer):
         scores += tf.cast(tf.gather(self.propensity, item) + self.constant, tf.float32)[:, None, :]
         if terms is not None:
             scores += tf.cast(terms, tf.float32)
+        if self.curve is not None:
+            heights = tf.cast(self.curve(events), tf.float32)
+            planes = gap_features(related.distances.minutes)
+            scores += tf.add_n([plane * heights[:, None, :, k] for k, plane in enumerate(planes)])
         allowed = related.visible & (item >= FIRST_ROW)[:, None, :]
         if self.spec.repeats == "across_sessions":
             allowed &= ~related.in_session

@@ -11,6 +11,7 @@ from tfrec.spec import ModelSpec
 # Knots of the tent functions over log(1 + minutes): a minute up to about ten years.
 GAP_KNOTS = 12
 GAP_SPACING = 1.28
+GAP_FEATURES = GAP_KNOTS + 2
 MINUTES_A_DAY = 1440.0
 COUNTED = 4096
 """Sessions and places between are told apart up to here."""
@@ -60,9 +61,7 @@ class PairwiseTerms(keras.layers.Layer):
             planes += _counts(distances.sessions)
             kernels.append(self.sessions)
         if distances.minutes is not None:
-            knots = _knots(distances.minutes)
-            planes += [tf.nn.relu(1.0 - tf.abs(knots - knot)) for knot in range(GAP_KNOTS)]
-            planes += _periods(distances.minutes)
+            planes += gap_features(distances.minutes)
             kernels += [self.gap, self.periods]
         if distances.places is not None:
             places = tf.broadcast_to(distances.places[None], shape)
@@ -112,6 +111,13 @@ def _hinges(heights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     slopes = tf.concat([heights[1:], tf.zeros_like(heights[:1])], axis=0) - heights
     before = tf.concat([tf.zeros_like(slopes[:1]), slopes[:-1]], axis=0)
     return heights[0], slopes - before
+
+
+def gap_features(minutes: tf.Tensor) -> list[tf.Tensor]:
+    """The tents and the nearness to whole days and weeks of gaps in time: GAP_FEATURES planes."""
+    knots = _knots(minutes)
+    tents = [tf.nn.relu(1.0 - tf.abs(knots - knot)) for knot in range(GAP_KNOTS)]
+    return tents + _periods(minutes)
 
 
 def _knots(minutes: tf.Tensor) -> tf.Tensor:
