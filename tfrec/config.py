@@ -102,6 +102,9 @@ class TrainingSettings(_Settings):
     average: float = Field(
         0.0, ge=0, lt=1, description="decay of averaged weights, used in place of the last"
     )
+    half_life_days: float | None = Field(
+        None, gt=0, description="targets count half as much each so many days before the last; None: alike"
+    )
     rule_folds: int = Field(8, ge=2, description="parts of the users, each trained with the others' rules")
     patience: int = Field(5, ge=1, description="epochs without a better validation metric before the end")
     validation_users: int = Field(2000, ge=1, description="users whose val events are asked after an epoch")

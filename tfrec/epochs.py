@@ -14,6 +14,8 @@ from tfrec.rules import fold_of_user
 from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
 from tfrec.sequences import Sequences
 
+SECONDS_A_DAY = 86_400
+
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
 
@@ -36,13 +38,13 @@ class Epochs:
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yields `steps` batches of `rows` packed rows; the last ones are filled up with padding."""
-        rows, fold = self._rows(epoch)
+        rows, fold, weight = self._rows(epoch)
         size = self.settings.training.rows
         random = self._random(epoch, 1)
         order = random.permutation(len(rows.item))
         order = np.append(order, np.full(max(self.steps * size - len(order), 0), -1))
         inputs = {name: _with_empty(tensor) for name, tensor in rows.inputs.items()}
-        item, fold = _with_empty(rows.item), _with_empty(fold)
+        item, fold, weight = (_with_empty(tensor) for tensor in (rows.item, fold, weight))
         real = inputs["item"] >= FIRST_ROW
         pretraining = epoch < self.settings.training.pretraining_epochs
         changes, training = self.settings.augmentation, self.settings.training
@@ -56,7 +58,7 @@ class Epochs:
             target = item[part]
             wanted = {
                 "item": target,
-                "weight": (target >= FIRST_ROW).astype(np.float32),
+                "weight": np.where(target >= FIRST_ROW, weight[part], np.float32(0)),
                 "fold": fold[part],
                 "negatives": draw_uniform(random, self.items, self.settings.loss.uniform),
             }
@@ -65,8 +67,8 @@ class Epochs:
     def _random(self, epoch: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.settings.seed, epoch, purpose))
 
-    def _rows(self, epoch: int) -> tuple[Rows, np.ndarray]:
-        """Returns an epoch's rows, and the fold of the user at each of their places."""
+    def _rows(self, epoch: int) -> tuple[Rows, np.ndarray, np.ndarray]:
+        """Returns an epoch's rows, and at each of their places the fold of the user and the weight."""
         random = self._random(epoch, 0)
         changes = self.settings.augmentation
         sequences = self.sequences if self.ordered else shuffle_sessions(self.sequences, random)
@@ -82,7 +84,22 @@ class Epochs:
         order = random.permutation(len(start))
         rows = pack_windows(sequences, start[order], stop[order], self.settings.row_length)
         fold = fold_of_user(sequences.users, self.folds)[sequences.user_of_event]
-        return rows, np.append(fold, 0)[rows.position].astype(np.int32)
+        weight = recency_weights(sequences.time, self.settings.training.half_life_days)
+        # Where there is no event, position -1 finds a zero at the end.
+        return rows, *(np.append(values, values.dtype.type(0))[rows.position] for values in (fold, weight))
+
+
+def recency_weights(time: np.ndarray, half_life_days: float | None) -> np.ndarray:
+    """Returns what events count as targets: [E] float32, half as much each `half_life_days` before the last.
+
+    Args:
+        time: [E] unix seconds.
+        half_life_days: None: all count alike.
+    """
+    if half_life_days is None or not len(time):
+        return np.ones(len(time), np.float32)
+    age = (time.max() - time) / SECONDS_A_DAY
+    return np.exp2(-age / half_life_days).astype(np.float32)
 
 
 def shuffle_sessions(sequences: Sequences, random: np.random.Generator) -> Sequences:

@@ -77,6 +77,7 @@ CHANGES = {
     "training.weight_decay": 0.5,
     "training.clip_norm": 0.001,
     "training.average": 0.9,
+    "training.half_life_days": 0.5,
     "training.rule_folds": 3,
     "training.patience": 1,
     "training.validation_users": 3,

@@ -4,6 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tfrec.epochs import recency_weights
 from tfrec.packing import cut_windows, pack, ranges
 
 
@@ -42,3 +43,10 @@ def test_packed_windows_do_not_overlap(lengths: list[int]) -> None:
 
 def test_ranges() -> None:
     assert ranges(np.array([5, 0]), np.array([7, 3])).tolist() == [5, 6, 0, 1, 2]
+
+
+def test_older_targets_count_less() -> None:
+    day = 86_400
+    found = recency_weights(np.array([0, 3 * day, 4 * day]), half_life_days=2)
+    np.testing.assert_allclose(found, [0.25, 2**-0.5, 1])
+    assert recency_weights(np.array([0, day]), None).tolist() == [1, 1]
