@@ -38,6 +38,9 @@ class ModelSettings(_Settings):
     rules: int = Field(0, ge=0, description="sequential rules kept an item; 0: no rule scores")
     rule_scope: Literal["session", "user"] = "session"
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")
+    rule_boost: float = Field(
+        0.0, description="added to rule scores in answers: the best list is not the likeliest mixture"
+    )
     history: bool = Field(True, description="False: the current session alone is looked at")
     pairwise: tuple[Literal["sessions", "time", "places"], ...] = Field(
         ("sessions", "time", "places"), description="what lies between, as terms of attention"

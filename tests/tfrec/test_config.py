@@ -44,6 +44,7 @@ CHANGES = {
     "model.rules": 3,
     "model.rule_scope": "user",
     "model.rule_events": 2,
+    "model.rule_boost": 1.5,
     "model.history": False,
     "model.pairwise": ["time"],
     "model.encodings": ["gap"],
@@ -91,6 +92,7 @@ NEEDED = {
     "loss.calibration": ["loss.kind=gbce"],
     "model.rule_scope": ["model.rules=6"],
     "model.rule_events": ["model.rules=6"],
+    "model.rule_boost": ["model.rules=6"],
     "loss.without_rules": ["model.rules=6"],
     "training.rule_folds": ["model.rules=6"],
     "training.pretraining_mask": ["training.pretraining_epochs=1"],
@@ -109,6 +111,7 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
     model.run_eagerly = True  # what a step computes is the same, and nothing is traced
     batch = next(epochs.batches(0))
     loss = float(model.train_on_batch(*batch))
+    query, tower = model(batch[0]), model.query_tower
     run = Run.__new__(Run)
     run.settings, run.state = settings, _waiting(epoch=3, best_epoch=1)
     return {
@@ -117,6 +120,7 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
         "optimizer": [float(np.abs(v.numpy().astype(np.float64)).sum()) for v in model.optimizer.variables],
         "shapes": {k: v.shape for half in batch for k, v in half.items()},
         "steps": epochs.steps,
+        "rules": float(np.exp(tower.rule_candidates(query.rules)[1]).sum()) if tower.rules else 0.0,
         "rates": [float(model.optimizer._learning_rate(s)) for s in (1, 5)],
         "asked": validation_positions(dataset, settings).tolist(),
         "over": run.is_over(),

@@ -84,7 +84,7 @@ def settings_of(*more: str) -> Settings:
 
 def test_scores_by_hand(rich_dataset: Callable[..., Dataset]) -> None:
     dataset = rich_dataset()
-    settings = settings_of()
+    settings = settings_of("model.rule_boost=0.5")
     keras.utils.set_random_seed(0)
     model = build_model(dataset, settings, Epochs(dataset, settings))
     layer = model.query_tower.rules
@@ -109,7 +109,7 @@ def test_scores_by_hand(rich_dataset: Callable[..., Dataset]) -> None:
             if x == 0 or y == 0:
                 assert found == np.float32(MASKED)
                 continue
-            expected = query.rules.score[row, place, e] + alpha * np.log(counted[x, y])
+            expected = 0.5 + query.rules.score[row, place, e] + alpha * np.log(counted[x, y])
             expected -= beta * np.log(counted[x].sum())
             np.testing.assert_allclose(found, expected, rtol=1e-4)
             checked += 1

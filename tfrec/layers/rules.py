@@ -125,6 +125,8 @@ class RuleScores(keras.layers.Layer):
         alpha, beta = tf.unstack(tf.cast(self.exponent, tf.float32))
         score = alpha * tf.math.log(tf.maximum(weight, LEAST_WEIGHT))
         score += (weights.score - beta * tf.math.log(tf.maximum(total, LEAST_WEIGHT)))[..., None]
+        if fold is None:
+            score += self.spec.settings.rule_boost
         score = tf.where(weight > 0, score, MASKED)
         shape = tf.concat([tf.shape(weights.item)[:-1], [item.shape[-1] * item.shape[-2]]], axis=0)
         return tf.reshape(item, shape), tf.reshape(score, shape)
