@@ -24,8 +24,8 @@ from benchmarks.budget import fit_epochs
 from benchmarks.places import ACCURACY, CONFIGS, record
 from benchmarks.report import machine, report, versions
 from benchmarks.trial import run_trial
-from tfrec.config import load_settings
 from tfrec.errors import TfrecError
+from tfrec.settings_file import load_settings
 
 
 def main(arguments: list[str] | None = None) -> None:

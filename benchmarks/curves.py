@@ -18,12 +18,13 @@ from benchmarks.budget import fit_epochs
 from benchmarks.curve import Curve, Point
 from benchmarks.places import CONFIGS
 from benchmarks.trial import Budget
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import TfrecError
 from tfrec.packing import cut_windows
 from tfrec.run import MONITOR, SECONDS
+from tfrec.settings_file import load_settings
 from tfrec.training import train
 
 

@@ -14,12 +14,13 @@ from typing import Any
 from benchmarks.clock import StepClock
 from benchmarks.flops import Shape, step_flops, window_places
 from benchmarks.memory import peak_mb
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.model import TwoTowerModel
 from tfrec.packing import cut_windows
 from tfrec.schema import FIRST_ROW
+from tfrec.settings_file import load_settings
 from tfrec.training import batches_of, build_model, compile_model
 
 

@@ -9,8 +9,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from benchmarks.places import DATASETS
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.errors import SettingsError
+from tfrec.settings_file import load_settings
 
 FILE = Path(__file__).with_name("ablations.yaml")
 

@@ -24,7 +24,7 @@ _PUBLIC = {
     "evaluate": "tfrec.evaluation",
     "evaluate_model": "tfrec.model_evaluation",
     "export": "tfrec.export",
-    "load_settings": "tfrec.config",
+    "load_settings": "tfrec.settings_file",
     "train": "tfrec.training",
 }
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import keras
 
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Facts
 from tfrec.errors import DataError
 from tfrec.model import TwoTowerModel
+from tfrec.settings_file import load_settings
 
 MODEL_FILE = "model.keras"
 SETTINGS_FILE = "settings.yaml"

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.checkpoints import Checkpoints
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Batch, Epochs
 from tfrec.errors import DataError, SettingsError
@@ -21,6 +21,7 @@ from tfrec.model import TwoTowerModel
 from tfrec.rules import count_rules
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW
+from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
 from tfrec.trained import SETTINGS_FILE, TrainedModel
 

@@ -12,7 +12,8 @@ from benchmarks.accuracy_tables import accuracy_table, peer_name, peers_table, t
 from benchmarks.places import ABLATION, ACCURACY, CURVES, PEERS, record
 from benchmarks.speed_table import speed_table
 from benchmarks.variations import without_seed
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
+from tfrec.settings_file import load_settings
 
 RECTOOLS = {
     "model": "sasrec",

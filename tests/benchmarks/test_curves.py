@@ -13,10 +13,10 @@ from benchmarks.curve import Curve, Point, seconds_to_reach, summary
 from benchmarks.curves import points_of
 from benchmarks.places import CURVES, record, recorded
 from benchmarks.trial import epoch_seconds
-from tfrec.config import load_settings
 from tfrec.run import MONITOR, SECONDS, validation_positions
 from tfrec.schema import ROLES
 from tfrec.sequences import Sequences
+from tfrec.settings_file import load_settings
 
 HISTORY = [
     {SECONDS: 10.0, MONITOR: 0.1, "loss": 3.0},

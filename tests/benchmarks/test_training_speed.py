@@ -9,7 +9,7 @@ from benchmarks.places import PEERS_PYTHON
 from benchmarks.processes import in_fresh_process, run_json
 from benchmarks.speed_cases import CASES, FEED_FORWARD, WIDTH, Case
 from benchmarks.training_speed import events_per_s, seconds_an_epoch, summary
-from tfrec.config import load_settings
+from tfrec.settings_file import load_settings
 
 OURS = {
     "events": 9000,

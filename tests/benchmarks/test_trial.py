@@ -10,9 +10,9 @@ import data_prep
 from benchmarks.budget import epochs_within, measure
 from benchmarks.trial import Budget, ndcg_by_slice
 from data_prep.sources import SOURCES
-from tfrec.config import load_settings
 from tfrec.dataset import Dataset
 from tfrec.run import SECONDS
+from tfrec.settings_file import load_settings
 from tfrec.training import train
 
 SMALL = load_settings(

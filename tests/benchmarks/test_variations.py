@@ -16,8 +16,9 @@ from benchmarks.variations import (
     settings_of,
     without_seed,
 )
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.errors import SettingsError
+from tfrec.settings_file import load_settings
 
 COPIES = Variation(name="no copies", set=("model.copy_scores=false",), section="repeats")
 DEEP = Variation(name="deep", set=("model.blocks=4",), datasets=("beauty",), section="block")

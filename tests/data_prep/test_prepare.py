@@ -95,8 +95,8 @@ def test_times_are_found_out(texts: list[str], unit: str) -> None:
 
 
 def test_no_event_of_val_or_test_is_train(prepared: Preparer, shop_log: LogMaker) -> None:
-    from tfrec.config import load_settings
     from tfrec.epochs import Epochs
+    from tfrec.settings_file import load_settings
 
     frame = shop_log(users=6, days=6)
     for split in ("last_session", "leave_one_out", "global_time"):

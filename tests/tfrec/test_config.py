@@ -7,11 +7,12 @@ import keras
 import numpy as np
 import pytest
 
-from tfrec.config import Settings, known_keys, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
 from tfrec.run import Run, validation_positions
+from tfrec.settings_file import known_keys, load_settings
 from tfrec.training import build_model, compile_model
 
 BASE = (

@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from tfrec.config import load_settings
 from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
 from tfrec.export import export, next_version
 from tfrec.index import ScannIndex
 from tfrec.prediction import Predictor
 from tfrec.servable import ServableInfo, no_item
+from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
 from tfrec.training import train
 

@@ -12,13 +12,14 @@ import pytest
 
 from tfrec.batches import Rows, pack_windows
 from tfrec.checkpoints import Checkpoints
-from tfrec.config import FUSIONS, Settings, load_settings
+from tfrec.config import FUSIONS, Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.model import TwoTowerModel
 from tfrec.packing import cut_windows
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
+from tfrec.settings_file import load_settings
 from tfrec.training import build_model, compile_model
 
 SMALL = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4")

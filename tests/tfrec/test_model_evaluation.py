@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tfrec.config import load_settings
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 from tfrec.model_evaluation import evaluate_model
+from tfrec.settings_file import load_settings
 from tfrec.training import train
 
 SETTINGS = (

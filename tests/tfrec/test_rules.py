@@ -8,12 +8,13 @@ import pandas as pd
 import pytest
 
 from tfrec.batches import pack_windows
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.layers.attention import MASKED
 from tfrec.packing import cut_windows
 from tfrec.rules import count_rules, fold_of_user, rule_matrix, strongest, together_matrix
+from tfrec.settings_file import load_settings
 from tfrec.training import build_model
 
 A, B, C = 2, 3, 4

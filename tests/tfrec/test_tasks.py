@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrec.config import load_settings
 from tfrec.dataset import Dataset
 from tfrec.losses import SecondSums
 from tfrec.schema import FIRST_ROW
+from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
 

@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tfrec.config import Settings, load_settings
+from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
 from tfrec.run import MONITOR, SECONDS, validation_positions
+from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
 from tfrec.training import train
 

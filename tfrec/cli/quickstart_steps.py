@@ -13,12 +13,12 @@ from rich.table import Table
 import data_prep
 from serving.client import Recommender
 from serving.server import ServerSettings, running
-from tfrec.config import load_settings
 from tfrec.dataset import Dataset
 from tfrec.evaluation_report import metrics_table
 from tfrec.evaluation_results import Evaluation
 from tfrec.export import export as export_model
 from tfrec.model_evaluation import evaluate_model
+from tfrec.settings_file import load_settings
 from tfrec.training import train as train_model
 
 HOUSEHOLDS = 3

@@ -25,8 +25,8 @@ def train(
 ) -> None:
     """Train a model on a dataset. An interrupted run goes on when it is called again."""
     with needs_extra("train", "train"):
-        from tfrec.config import load_settings
         from tfrec.run import MONITOR
+        from tfrec.settings_file import load_settings
         from tfrec.training import train as run
     trained = run(
         dataset, out, load_settings(config, set_ or ()), overwrite=overwrite, restart=restart, quiet=quiet

@@ -32,7 +32,8 @@ class CopyScores(keras.layers.Layer):
     """
 
     def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        # Gaps in time are float32 whatever the policy: bfloat16 does not know one day from the next.
+        super().__init__(**kwargs, autocast=False)
         self.spec = ModelSpec.model_validate(spec)
         dimensions = self.spec.settings.dimensions
         self.query, self.key = (
