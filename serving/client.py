@@ -172,12 +172,15 @@ class Recommender:
         inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
         outputs = self._model.predict(signature, inputs)
         # An item's score stands at its first place; what the model does not know has the id of no item.
+        items, scores = outputs["own_item_id"][0], outputs["own_score"][0]
+        if "rule_item_id" in outputs:
+            items = np.concatenate([items, outputs["rule_item_id"][0]])
+            scores = np.concatenate([scores, outputs["rule_score"][0]])
         places: dict[int | str, int] = {}
-        for place, item in enumerate(outputs["own_item_id"][0].tolist()):
+        for place, item in enumerate(items.tolist()):
             places.setdefault(_plain(item), place)
         places.pop(no_item(_id_type(signature)), None)
-        scores = outputs["own_score"][0, list(places.values())]
-        return Encoding(outputs["query_embedding"][0], list(places), scores)
+        return Encoding(outputs["query_embedding"][0], list(places), scores[list(places.values())])
 
     def close(self) -> None:
         """Closes the connection."""

@@ -9,7 +9,8 @@ Signatures (all tensors batch first, dense, padded; padding may hold anything, `
                                     -> item_id [B, K], score [B, K], best first; places without an
                                        answer (a tiny catalogue) hold the padding id and score -inf
     encode                          sequence inputs
-                                    -> query_embedding [B, D+1], own_item_id [B, S], own_score [B, S]
+                                    -> query_embedding [B, D+1], own_item_id [B, L], own_score [B, L];
+                                       with rules also rule_item_id [B, R], rule_score [B, R]
     rank                            sequence inputs, candidate_item_id [B, C]
                                     -> next_item [B, C]: the probability that this is the next event's item
 

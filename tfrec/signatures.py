@@ -73,18 +73,25 @@ class Servable(tf.Module):
         return {"item_id": self.reader.items.raw(rows), "score": scores}
 
     def encode(self, inputs: Tensors) -> Tensors:
-        """Sequences -> query_embedding [B, D + 1], own_item_id [B, S], own_score [B, S].
+        """Sequences -> query_embedding [B, D + 1], own_item_id [B, L], own_score [B, L].
 
-        The items are those that are scored a second way: the sequence's own, and those that rules
-        lead to. An item's score is what `recommend` gives it, at its first place; -inf elsewhere
-        and for items that cannot come again.
+        An own item's score is what `recommend` gives it, at its first place; -inf elsewhere and for
+        items that cannot come again. With rules also rule_item_id and rule_score [B, R], for the
+        items that rules lead to and the sequence does not hold.
         """
         asked = self._ask(inputs)
         barred = barred_rows(asked.own, asked.in_session, self.model.spec.repeats)
         items, seconds = asked.second_item, asked.second_score
         scores = rescored(self.exact.candidates, asked.query, items, seconds, barred)
-        ids = self.reader.items.raw(items[:, 1:])
-        return {"query_embedding": asked.query, "own_item_id": ids, "own_score": scores[:, 1:]}
+        ids, own = self.reader.items.raw(items), tf.shape(asked.own)[1]
+        found = {"query_embedding": asked.query, "own_item_id": ids[:, 1:own], "own_score": scores[:, 1:own]}
+        settings = self.model.spec.settings
+        if settings.rules:
+            # Of one width whatever the sequence's, so that a server which joins requests cuts none of it.
+            width = [None, settings.rules * settings.rule_events]
+            found["rule_item_id"] = tf.ensure_shape(ids[:, own:], width)
+            found["rule_score"] = tf.ensure_shape(scores[:, own:], width)
+        return found
 
     def rank(self, inputs: Tensors) -> Tensors:
         """Sequences and candidate_item_id [B, C] -> next_item [B, C]: P(next event's item)."""

@@ -21,7 +21,10 @@ from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
 from tfrec.training import train
 
-SETTINGS = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=40", "training.rows=4")
+SETTINGS = (
+    *("model.dimensions=8", "model.feed_forward=8", "model.max_length=40", "training.rows=4"),
+    *("model.rules=3", "model.rule_events=2"),
+)
 K = 12
 Arrays = dict[str, np.ndarray]
 
@@ -210,10 +213,19 @@ def test_rank_and_encode_agree_with_recommend(made: Made, exact: Any) -> None:
     assert (unknown == 0).all()
     encoded = ask(exact, "encode", inputs)
     assert encoded["query_embedding"].shape == (len(positions), 9)
+    # A server that joins requests of many lengths cuts no output of a width of its own.
+    assert exact.signatures["encode"].structured_outputs["rule_item_id"].shape[1] == 6
+    assert exact.signatures["encode"].structured_outputs["own_item_id"].shape[1] is None
+    assert encoded["own_item_id"].shape == inputs["item_id"].shape
+    assert np.isfinite(encoded["rule_score"]).any()
+    second = {
+        name: np.concatenate([encoded[f"own_{name}"], encoded[f"rule_{name}"]], axis=1)
+        for name in ("item_id", "score")
+    }
     for q in range(len(positions)):
         own = {
             int(i): float(v)
-            for i, v in zip(encoded["own_item_id"][q], encoded["own_score"][q], strict=True)
+            for i, v in zip(second["item_id"][q], second["score"][q], strict=True)
             if np.isfinite(v)
         }
         for item, score in zip(answers["item_id"][q].tolist(), answers["score"][q], strict=True):
