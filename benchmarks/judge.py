@@ -53,7 +53,12 @@ def score(
     at = np.flatnonzero(queries.sequences.is_role(role))
     path = folder / "answers.parquet"
     answers_frame(queries, at, Predictor(model)(queries, at)).to_parquet(path, index=False)
-    command = [sys.executable, str(JUDGE), "score", dataset, str(path), "--role", role]
+    return score_file(dataset, path, role)
+
+
+def score_file(dataset: str, answers: Path, role: str) -> dict[str, float]:
+    """Returns what the judge says of a file of answers; ends the program where it refuses them."""
+    command = [sys.executable, str(JUDGE), "score", dataset, str(answers), "--role", role]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"the judge refuses the answers: {done.stderr[-1000:]}")

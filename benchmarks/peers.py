@@ -8,8 +8,6 @@ and peak memory of its process. `--record` appends it to `benchmarks/results/pee
 """
 
 import argparse
-import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,13 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks import judge
 from benchmarks.places import DATASETS, PEERS, PEERS_PYTHON, SHARED_BENCH, record, require
 from benchmarks.processes import run_json
 from benchmarks.report import machine, report, versions
 
 RECTOOLS = "rectools"
 SIMPLE = ("pop", "own", "sr", "vsknn", "vsknn+own")
-JUDGE, RECTOOLS_SCRIPT, SIMPLE_SCRIPT = "judge.py", "peer_rectools.py", "peer_baselines.py"
+RECTOOLS_SCRIPT, SIMPLE_SCRIPT = "peer_rectools.py", "peer_baselines.py"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace, passed_on: Sequence[str]) -> dict[str, Any]
         began = time.perf_counter()
         said, peak_mb = run_json(command(options, passed_on, answers))
         seconds = time.perf_counter() - began
-        found = score_file(options.dataset, answers, options.role)
+        found = judge.score_file(options.dataset, answers, options.role)
     said.pop("out", None)
     return {
         "versions": _versions(options.method),
@@ -85,15 +84,6 @@ def _versions(method: str) -> dict[str, Any]:
         return versions()
     ask = "import json; from benchmarks.report import versions; print(json.dumps(versions()))"
     return run_json([PEERS_PYTHON, "-c", ask])[0]
-
-
-def score_file(dataset: str, answers: Path, role: str) -> dict[str, float]:
-    """Returns what the judge says of a file of answers; ends the program where it refuses them."""
-    score = [sys.executable, str(SHARED_BENCH / JUDGE), "score", dataset, str(answers), "--role", role]
-    done = subprocess.run(score, check=False, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"the judge refuses the answers: {done.stderr[-1000:]}")
-    return json.loads(done.stdout)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,40 @@
+"""What is added to the judge's events stands in their order, and leaves them as they were."""
+
+from pathlib import Path
+from types import ModuleType
+
+import pandas as pd
+import pytest
+
+from benchmarks.logs import EVENTS, ITEMS, enrich
+
+
+def test_how_long_an_article_was_read_stands_beside_its_event(
+    judge: ModuleType, shared: Path, tmp_path: Path
+) -> None:
+    events = judge.split("ebnerd")
+    events.to_parquet(tmp_path / EVENTS, index=False)
+    options = enrich("ebnerd", tmp_path)
+    found = pd.read_parquet(tmp_path / EVENTS)
+    pd.testing.assert_frame_equal(found[events.columns], events)
+    assert set(options["context"]) == set(found.columns) - set(events.columns)
+    # Looked up in the log itself: of events that user, item and second tell apart.
+    key = ["user_id", "item_id", "timestamp"]
+    log = pd.read_parquet(shared / "data" / "ebnerd" / "interactions.parquet")
+    log = log[~log.duplicated(key, keep=False)]
+    both = found.merge(log, on=key).sample(200, random_state=0)
+    for read, scroll, row in zip(both.read_time_x, both.scroll_percentage, both.scrolled, strict=True):
+        assert pd.isna(scroll) == pd.isna(row)
+        assert pd.isna(row) or int(row) == int(scroll // 10)
+        assert 0 <= int(read) <= 12
+    assert (2 ** both.read_time_x.astype(int) <= 1 + both.read_time_y).all()
+    assert (2 ** (both.read_time_x.astype(int) + 1) > 1 + both.read_time_y).all()
+
+
+@pytest.mark.parametrize(("dataset", "features"), [("ml-1m", {"genres", "year"}), ("beauty", {"attributes"})])
+def test_items_have_features(judge: ModuleType, tmp_path: Path, dataset: str, features: set[str]) -> None:
+    options = enrich(dataset, tmp_path)
+    items = pd.read_parquet(tmp_path / ITEMS)
+    assert set(options["features"]) == features == set(items.columns) - {"item_id"}
+    assert items.notna().all().all()
+    assert items.item_id.is_unique
