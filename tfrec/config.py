@@ -74,6 +74,7 @@ class LossSettings(_Settings):
     in_batch_negatives: bool = Field(True, description="whether they are; False: uniform ones alone")
     uniform: int = Field(1024, ge=0, description="negatives drawn uniformly from the catalogue")
     temperature: float = Field(1.0, gt=0, description="divides the dot products")
+    bar_repeats: bool = Field(True, description="items that cannot come again are no negatives")
 
 
 class AugmentationSettings(_Settings):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec.barring import barred_items, without_barred
 from tfrec.layers.attention import MASKED
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.relations import Tensors
@@ -77,11 +78,16 @@ class TwoTowerModel(keras.Model):
         assert y is not None
         assert y_pred is not None
         weight = tf.reshape(y["weight"], [-1])
+        # What is hidden in pretraining stands among later events too.
+        bars = self.spec.loss.bar_repeats and not self.pretraining
+        barred = barred_items(x, self.spec) if bars else None
         sums = {}
         if y_pred.copy_score is not None:
             sums["copies"] = log_sums(y_pred.copy_score, x["item"][:, None, :], y["item"])
         if y_pred.rules is not None:
             item, score = self.query_tower.rule_candidates(y_pred.rules, y["fold"])
+            if barred is not None:
+                score = without_barred(score, item, barred)
             sums["rules"] = log_sums(score, item, y["item"])
         loss = self.task(
             query=tf.reshape(y_pred.embedding, [-1, y_pred.embedding.shape[-1]]),
@@ -90,6 +96,7 @@ class TwoTowerModel(keras.Model):
             candidates=self.candidate_tower,
             negatives=y["negatives"],
             target_share=tf.convert_to_tensor(self.target_share),
+            barred=None if barred is None else tf.reshape(barred, [-1, barred.shape[-1]]),
             **sums,
         )
         return loss / tf.maximum(tf.reduce_sum(weight), 1.0)

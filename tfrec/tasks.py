@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tfrec.barring import without_barred
 from tfrec.blockwise import sum_over_blocks
 from tfrec.losses import SecondSums, loss_function
 from tfrec.negatives import log_expected_count
@@ -49,6 +50,7 @@ class RetrievalTask:
         target_share: tf.Tensor,
         copies: SecondSums | None = None,
         rules: SecondSums | None = None,
+        barred: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns the weighted sum of the losses, a scalar.
 
@@ -61,6 +63,7 @@ class RetrievalTask:
                 given rather than drawn here, since XLA would draw them anew for every score.
             target_share: [items] float32, each item's share of the training targets.
             copies, rules: what copy scores and rule scores add; None without.
+            barred: [Q, W] int32, rows that are no negatives of a query; None: all are.
         """
         further = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
 
@@ -69,6 +72,9 @@ class RetrievalTask:
             counts = self._log_counts(rows, block["weight"], target_share)
 
             def loss(y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
+                if barred is not None:
+                    possible = without_barred(y_pred, rows, block["barred"])
+                    y_pred = tf.where(y_true > 0.5, y_pred, possible)
                 given = (y_true, y_pred, sample_weight)
                 return self._mixed_loss(given, counts, block.get("copies"), block.get("rules"))
 
@@ -85,7 +91,8 @@ class RetrievalTask:
 
         parts = {"query": query, "target": target, "weight": weight}
         parts["embedded"] = candidates(target, training=True)
-        parts |= {name: sums for name, sums in (("copies", copies), ("rules", rules)) if sums is not None}
+        optional = {"copies": copies, "rules": rules, "barred": barred}
+        parts |= {name: part for name, part in optional.items() if part is not None}
         blocks = tf.nest.map_structure(lambda part: _in_blocks(part, self.spec.loss.in_batch), parts)
         return sum_over_blocks(block_loss, blocks, candidates(further, training=True))
 

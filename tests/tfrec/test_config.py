@@ -63,6 +63,7 @@ CHANGES = {
     "loss.in_batch": 4,
     "loss.in_batch_negatives": False,
     "loss.uniform": 4,
+    "loss.bar_repeats": False,
     "augmentation.drop": 0.3,
     "augmentation.reorder": 0.5,
     "augmentation.mask": 0.5,
@@ -99,6 +100,9 @@ NEEDED = {
     "training.pretraining_mask": ["training.pretraining_epochs=1"],
     "augmentation.cut_at_sessions": ["model.max_length=4"],
 }
+
+# What a setting needs of the log to matter.
+OF_THE_LOG = {"loss.bar_repeats": {"repeats": "across_sessions"}}
 
 
 def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
@@ -151,10 +155,14 @@ def test_every_setting_is_tried() -> None:
 
 
 @pytest.mark.parametrize("key", list(CHANGES))
-def test_setting_reaches_the_run(log: Dataset, base: dict[str, object], key: str) -> None:
+def test_setting_reaches_the_run(
+    rich_dataset: Callable[..., Dataset], log: Dataset, base: dict[str, object], key: str
+) -> None:
     value = str(CHANGES[key]).lower() if isinstance(CHANGES[key], bool) else CHANGES[key]
     extra = NEEDED.get(key, [])
-    before = fingerprint(log, load_settings(None, [*BASE, *extra])) if extra else base
+    log = rich_dataset(**OF_THE_LOG[key]) if key in OF_THE_LOG else log
+    other = extra or key in OF_THE_LOG
+    before = fingerprint(log, load_settings(None, [*BASE, *extra])) if other else base
     assert fingerprint(log, load_settings(None, [*BASE, *extra, f"{key}={value}"])) != before
 
 

@@ -31,10 +31,12 @@ class Parts:
         copy, rule = random.normal(size=(2, QUERIES)).astype(np.float32)
         self.copies = SecondSums(copy, copy + 1)
         self.rules = SecondSums(rule, rule + 0.5)
+        self.barred = random.integers(0, FIRST_ROW + 6, (QUERIES, 3)).astype(np.int32)
         self.negatives = random.integers(FIRST_ROW, items, 6).astype(np.int32)
 
-    def loss(self, spec: ModelSpec, *, copies: bool, rules: bool = False) -> float:
+    def loss(self, spec: ModelSpec, *, copies: bool, rules: bool = False, barred: bool = False) -> float:
         more = ({"copies": self.copies} if copies else {}) | ({"rules": self.rules} if rules else {})
+        more |= {"barred": self.barred} if barred else {}
         return float(
             RetrievalTask(spec)(
                 query=tf.constant(self.query),
@@ -129,3 +131,15 @@ def test_without_in_batch_negatives_the_uniform_ones_stand_alone(spec: Callable[
         )
         expected += _expected(parts, q, z, copies=False)
     np.testing.assert_allclose(parts.loss(alone, copies=False), expected, rtol=1e-5)
+
+
+def test_barred_items_are_no_negatives(spec: Callable[..., ModelSpec]) -> None:
+    full = spec("loss.negatives=full", "loss.in_batch=4")
+    parts = Parts(full.items)
+    expected = 0.0
+    for q in np.flatnonzero(parts.weight):
+        # A target counts whatever is said of it.
+        barred = np.setdiff1d(parts.barred[q], parts.target[q])
+        possible = np.setdiff1d(np.arange(FIRST_ROW, full.items), barred)
+        expected += _expected(parts, q, np.exp(parts.scores(possible, q)).sum(), copies=False)
+    np.testing.assert_allclose(parts.loss(full, copies=False, barred=True), expected, rtol=1e-5)
