@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_prep.sources.completejourney import FEATURES, PRODUCTS, data_folder
+from data_prep.sources.completejourney import FEATURES, PRODUCTS, TRANSACTIONS, data_folder
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 EVENTS, ITEMS = "events.parquet", "items.parquet"
@@ -26,14 +26,25 @@ def enrich(dataset: str, folder: Path) -> dict[str, Any]:
     Returns:
         The options of `data_prep.prepare` that make it part of the dataset.
     """
-    if dataset == "ebnerd":
-        strength = _reading(_judge().load(dataset))
+    strength = _strength(dataset, folder)
+    if strength:
         events = pd.read_parquet(folder / EVENTS)
         events.assign(**strength).to_parquet(folder / EVENTS, index=False)
-        return {"context": dict.fromkeys(strength, "categorical")}
+    options: dict[str, Any] = {"context": dict.fromkeys(strength, "categorical")}
+    if dataset == "ebnerd":
+        return options
     items, features = _items(dataset)
     items.to_parquet(folder / ITEMS, index=False)
-    return {"items_file": folder / ITEMS, "features": features}
+    return options | {"items_file": folder / ITEMS, "features": features}
+
+
+def _strength(dataset: str, folder: Path) -> dict[str, pd.Series]:
+    """Returns columns in the order of `folder/events.parquet`; none where the log has none."""
+    if dataset == "ebnerd":
+        return _reading(_judge().load(dataset))
+    if dataset == "completejourney":
+        return _purchase(pd.read_parquet(folder / EVENTS, columns=["session_id", "item_id"]))
+    return {}
 
 
 def _reading(log: pd.DataFrame) -> dict[str, pd.Series]:
@@ -42,6 +53,25 @@ def _reading(log: pd.DataFrame) -> dict[str, pd.Series]:
     return {
         "read_time": np.log2(1 + log.read_time).astype(int).astype(str),
         "scrolled": scrolled.map(lambda tenth: None if np.isnan(tenth) else str(int(tenth))),
+    }
+
+
+def _purchase(events: pd.DataFrame) -> dict[str, pd.Series]:
+    """How many were bought, at which price for one (√2-fold steps), with how much off (tenths), and where."""
+    key = ["session_id", "item_id"]
+    lines = pd.read_parquet(data_folder() / TRANSACTIONS)
+    lines = lines.rename(columns={"basket_id": "session_id", "product_id": "item_id"})
+    lines[key] = lines[key].astype("int64")
+    # The judge keeps the first line of a product in a basket.
+    line = events.merge(lines.drop_duplicates(key), on=key, how="left", validate="one_to_one")
+    price = line.sales_value / line.quantity.clip(lower=1)
+    off = line.retail_disc + line.coupon_disc
+    share_off = off / (line.sales_value + off).clip(lower=0.01)
+    return {
+        "quantity": line.quantity.clip(upper=12).astype(int).astype(str),
+        "price": np.floor(2 * np.log2(price.clip(lower=0.05))).astype(int).astype(str),
+        "off": (share_off * 10).clip(0, 10).astype(int).astype(str),
+        "store": line.store_id.astype(str),
     }
 
 

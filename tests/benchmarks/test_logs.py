@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.logs import EVENTS, ITEMS, enrich
+from data_prep.sources.completejourney import TRANSACTIONS, data_folder
 
 
 def test_how_long_an_article_was_read_stands_beside_its_event(
@@ -29,6 +30,31 @@ def test_how_long_an_article_was_read_stands_beside_its_event(
         assert 0 <= int(read) <= 12
     assert (2 ** both.read_time_x.astype(int) <= 1 + both.read_time_y).all()
     assert (2 ** (both.read_time_x.astype(int) + 1) > 1 + both.read_time_y).all()
+
+
+def test_what_was_paid_stands_beside_its_event(judge: ModuleType, tmp_path: Path) -> None:
+    events = judge.split("completejourney")
+    events.to_parquet(tmp_path / EVENTS, index=False)
+    options = enrich("completejourney", tmp_path)
+    found = pd.read_parquet(tmp_path / EVENTS)
+    pd.testing.assert_frame_equal(found[events.columns], events)
+    assert set(options["context"]) == set(found.columns) - set(events.columns)
+    assert found.notna().all().all()
+    raw = pd.read_parquet(data_folder() / TRANSACTIONS)
+    raw = raw[~raw.duplicated(["basket_id", "product_id"], keep=False)].sample(200, random_state=0)
+    known = found.set_index(["session_id", "item_id"])
+    for line in raw.itertuples():
+        key = (int(line.basket_id), int(line.product_id))
+        if key not in known.index:  # of a product that the judge leaves out
+            continue
+        event = known.loc[key]
+        assert int(event.quantity) == min(line.quantity, 12)
+        assert event.store == str(line.store_id)
+        if line.sales_value > 0.1 * line.quantity > 0:
+            price = line.sales_value / line.quantity
+            assert 2 ** (int(event.price) / 2) <= price * (1 + 1e-9) < 2 ** ((int(event.price) + 1) / 2)
+        if line.retail_disc == line.coupon_disc == 0:
+            assert event.off == "0"
 
 
 @pytest.mark.parametrize(("dataset", "features"), [("ml-1m", {"genres", "year"}), ("beauty", {"attributes"})])
