@@ -75,7 +75,7 @@ def _distances(batch: Tensors, spec: ModelSpec, place: tf.Tensor) -> Distances:
 
 
 def places_before(x: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns what stands 0, 1, … `count` - 1 places before each place of [B, P]: [B, P, count], 0 at the front."""
-    length = x.shape[1] if x.shape[1] is not None else tf.shape(x)[1]
+    """Returns what stands 0, 1, … `count` - 1 places before each of [B, P]: [B, P, count], 0 at the front."""
+    length = tf.shape(x)[1]
     padded = tf.pad(x, [[0, 0], [count - 1, 0]])
     return tf.stack([padded[:, count - 1 - n : count - 1 - n + length] for n in range(count)], axis=-1)

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.layers.attention import MASKED
-from tfrec.layers.relations import Distances, Tensors
+from tfrec.layers.relations import Distances, Tensors, places_before
 from tfrec.layers.terms import PairwiseTerms
 from tfrec.rules import Rules
 from tfrec.spec import ModelSpec
@@ -90,7 +90,7 @@ class RuleScores(keras.layers.Layer):
         score = tf.cast(tf.stack(dots, axis=-1), tf.float32) * self.spec.settings.dimensions**-0.5
 
         def band(name: str) -> tf.Tensor:
-            return tf.stack([_back(batch[name], n) for n in range(count)], axis=-1)
+            return places_before(batch[name], count)
 
         segment = band("segment")
         here = (segment == batch["segment"][..., None]) & (segment > 0)
