@@ -58,7 +58,7 @@ def test_packed_equals_unpacked(rich_dataset: Callable[..., Dataset], fusion: st
         answers[length] = query[real][order], totals[real][order]
     assert len(packed(dataset, 48).item) < len(packed(dataset, 16).item)
     np.testing.assert_allclose(answers[16][0], answers[48][0], atol=1e-5)
-    np.testing.assert_allclose(answers[16][1], answers[48][1], atol=1e-5)
+    np.testing.assert_allclose(answers[16][1], answers[48][1], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
