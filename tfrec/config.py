@@ -100,7 +100,7 @@ class TrainingSettings(_Settings):
     weight_decay: float = Field(0.0, ge=0, description="of AdamW, on matrices and tables")
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
     average: float = Field(
-        0.0, ge=0, lt=1, description="decay of averaged weights, used in place of the last"
+        0.0, ge=0, lt=1, description="share of all steps whose weights are averaged; 0: the last ones count"
     )
     half_life_days: float | None = Field(
         None, gt=0, description="targets count half as much each so many days before the last; None: alike"

@@ -128,7 +128,11 @@ def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowe
 
 
 def compile_model(model: TwoTowerModel, settings: Settings, steps_per_epoch: int) -> None:
-    """Sets the optimizer: AdamW, a linear warm-up, then a cosine to 0 at the last step."""
+    """Sets the optimizer: AdamW, a linear warm-up, then a cosine to 0 at the last step.
+
+    The weights' moving average, where one is asked for, goes over a share of all steps, so that it
+    means the same in a short run and in a long one.
+    """
     s = settings.training
     steps = s.epochs * steps_per_epoch
     warm_up = round(steps * s.warm_up)
@@ -144,11 +148,16 @@ def compile_model(model: TwoTowerModel, settings: Settings, steps_per_epoch: int
         weight_decay=s.weight_decay,
         global_clipnorm=s.clip_norm,
         use_ema=s.average > 0,
-        ema_momentum=s.average,
+        ema_momentum=ema_decay(s.average * steps),
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "propensity", "constant", "scale"])
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=s.xla)
+
+
+def ema_decay(steps: float) -> float:
+    """Returns the decay of an exponential moving average over about so many steps."""
+    return 1 - 1 / max(steps, 1)
 
 
 def batches_of(epochs: Epochs, first: int, last: int) -> tf.data.Dataset:

@@ -20,7 +20,7 @@ from tfrec.packing import cut_windows
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
 from tfrec.settings_file import load_settings
-from tfrec.training import build_model, compile_model
+from tfrec.training import build_model, compile_model, ema_decay
 
 SMALL = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4")
 
@@ -198,6 +198,11 @@ def test_pretraining_finds_hidden_items_from_both_sides(rich_dataset: Callable[.
         sees[pretraining] = changed[:, :9][same[:, :9]]
     assert not sees[False].any()
     assert sees[True].all()
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(0, 0), (1, 0), (2, 0.5), (500, 0.998)])
+def test_an_average_over_steps_has_a_decay(steps: float, decay: float) -> None:
+    assert ema_decay(steps) == pytest.approx(decay)
 
 
 def test_averaged_weights_are_what_counts(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
