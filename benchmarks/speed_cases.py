@@ -57,6 +57,8 @@ class Case:
             "model.encodings=[place]",
             "model.copy_scores=false",
             "model.rules=0",
+            "loss.bar_repeats=false",
+            "training.average=0",
             "model.item_features=false",
             "model.context=false",
             f"training.row_length={self.row_length}",

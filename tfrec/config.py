@@ -18,9 +18,7 @@ class ModelSettings(_Settings):
 
     dimensions: int = Field(64, ge=4, le=4096, description="D, of embeddings and hidden states")
     blocks: int = Field(2, ge=1, le=64, description="Transformer blocks")
-    block: Literal["transformer", "gated", "hstu"] = Field(
-        "transformer", description="see tfrec.layers.blocks"
-    )
+    block: Literal["transformer", "gated", "hstu"] = Field("gated", description="see tfrec.layers.blocks")
     rotary: bool = Field(False, description="turn queries and keys by their places")
     heads: int = Field(2, ge=1, description="attention heads, a divisor of dimensions")
     feed_forward: int = Field(128, ge=4, description="hidden units of a block's SwiGLU layer")
@@ -31,7 +29,7 @@ class ModelSettings(_Settings):
     )
     copy_scores: bool = Field(True, description="score the sequence's own items a second way")
     copy_curves: bool = Field(True, description="an own curve over the gap in time for each event's copies")
-    rules: int = Field(0, ge=0, description="sequential rules kept an item; 0: no rule scores")
+    rules: int = Field(50, ge=0, description="sequential rules kept an item; 0: no rule scores")
     rule_scope: Literal["session", "user"] = "session"
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")
     rule_boost: float = Field(
@@ -64,7 +62,7 @@ class LossSettings(_Settings):
     kind: Literal["softmax", "bce", "gbce"] = Field("softmax", description="see tfrec.losses")
     calibration: float = Field(0.75, ge=0, le=1, description="t of gbce")
     smoothing: float = Field(0.0, ge=0, lt=1, description="share of the label spread over the catalogue")
-    without_rules: float = Field(0.0, ge=0, le=1, description="share of the loss without rule scores")
+    without_rules: float = Field(0.3, ge=0, le=1, description="share of the loss without rule scores")
     normalise: bool = Field(False, description="unit length for queries and candidates, before the product")
     negatives: Literal["auto", "sampled", "full"] = Field(
         "auto", description="full: the whole catalogue; auto: full up to `full_up_to` items"
@@ -100,7 +98,7 @@ class TrainingSettings(_Settings):
     weight_decay: float = Field(0.0, ge=0, description="of AdamW, on matrices and tables")
     clip_norm: float = Field(1.0, gt=0, description="largest norm of the whole gradient")
     average: float = Field(
-        0.0, ge=0, lt=1, description="share of all steps whose weights are averaged; 0: the last ones count"
+        0.05, ge=0, lt=1, description="share of all steps whose weights are averaged; 0: the last ones count"
     )
     half_life_days: float | None = Field(
         None, gt=0, description="targets count half as much each so many days before the last; None: alike"

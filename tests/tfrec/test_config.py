@@ -127,6 +127,7 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
         "steps": epochs.steps,
         "rules": float(np.exp(tower.rule_candidates(query.rules)[1]).sum()) if tower.rules else 0.0,
         "rates": [float(model.optimizer._learning_rate(s)) for s in (1, 5)],
+        "average": model.optimizer.ema_momentum,
         "asked": validation_positions(dataset, settings).tolist(),
         "over": run.is_over(),
         "xla": jit,
