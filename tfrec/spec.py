@@ -49,7 +49,12 @@ class ModelSpec(BaseModel):
     @property
     def copies(self) -> bool:
         """Whether copy scores are used: only where items can come again."""
-        return self.settings.copy_scores and self.repeats != "never"
+        return self.settings.copy_scores and self.recurs
+
+    @property
+    def recurs(self) -> bool:
+        """Whether an item can come again."""
+        return self.repeats != "never"
 
     def pairs(self, name: Literal["sessions", "time", "places"]) -> bool:
         """Whether a kind of pairwise terms is asked for, and means something in this log."""

@@ -15,6 +15,7 @@ from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.encodings import EventEncoding
 from tfrec.layers.fusion import late_fusion
 from tfrec.layers.history import without_history
+from tfrec.layers.recurrence import recurrence
 from tfrec.layers.relations import Relations, Tensors, relations
 from tfrec.layers.rules import RuleScores, RuleWeights
 from tfrec.layers.terms import PairwiseTerms
@@ -125,7 +126,8 @@ class QueryTower(keras.layers.Layer):
             batch = without_history(batch)
         related = relations(batch, self.spec, both_ways)
         terms = None if self.terms is None else self.terms(related.distances, training=training)
-        x = self.embedding(batch["item"], training=training) + self.encoding(batch, related)
+        recurring = recurrence(batch) if self.spec.recurs else None
+        x = self.embedding(batch["item"], training=training) + self.encoding(batch, related, recurring)
         # Embeddings are small for the sake of the scores; what enters the blocks is of their own size.
         x *= self.spec.settings.dimensions**0.5
         x = self.drop(x, training=training)
@@ -144,7 +146,8 @@ class QueryTower(keras.layers.Layer):
             return query
         if self.copying is not None:
             copy_terms = None if terms is None else terms[-1]
-            scores = self.copying(self.norm(state), self.norm(events), batch["item"], related, copy_terms)
+            normed = self.norm(state), self.norm(events)
+            scores = self.copying(*normed, batch["item"], related, copy_terms, recurring)
             query = query._replace(copy_score=scores)
         if self.rules is not None:
             rules = self.rules(self.norm(state), self.norm(events), batch, training=training)

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from tfrec.layers.attention import MASKED
+from tfrec.layers.recurrence import Recurrence
 from tfrec.layers.relations import Relations
 from tfrec.layers.terms import GAP_FEATURES, gap_features
 from tfrec.schema import FIRST_ROW
@@ -23,7 +24,9 @@ class CopyScores(keras.layers.Layer):
 
     r_ts = (A h_t)·(B h_s) / √D + p[x_s] + pairwise terms + g(h_s)·gap_ts + c, with p the learned
     propensity of an item to be repeated, and g(h_s) a curve over the gap in time for each event:
-    milk is bought again after a week, batteries after months. An event may be copied when the
+    milk is bought again after a week, batteries after months. Where the item came again between s
+    and t, older(h_s) is added: a sum of exponentials alone would have each past purchase ask for the
+    next one, however lately it was made. An event may be copied when the
     request may have its item: of earlier sessions only, where the log never repeats an item within
     one.
 
@@ -51,8 +54,14 @@ class CopyScores(keras.layers.Layer):
                 dtype=self.dtype_policy,
             )
 
+        self.older = None
+        if self.spec.settings.copy_newest:
+            self.older = keras.layers.Dense(
+                1, kernel_initializer="zeros", name="older", dtype=self.dtype_policy
+            )
+
     def build(self, input_shape: Any = None) -> None:
-        for layer in (self.query, self.key, self.curve):
+        for layer in (self.query, self.key, self.curve, self.older):
             if layer is not None:
                 layer.build((None, None, self.spec.settings.dimensions))
         self.propensity = self.add_weight(name="propensity", shape=(self.spec.items,), initializer="zeros")
@@ -65,6 +74,7 @@ class CopyScores(keras.layers.Layer):
         item: tf.Tensor,
         related: Relations,
         terms: tf.Tensor | None,
+        recurring: Recurrence | None,
     ) -> tf.Tensor:
         """Scores `events` [B, P, D] of `item` [B, P] for the requests of `state` [B, P, D]."""
         scores = tf.matmul(self.query(state), self.key(events), transpose_b=True)
@@ -76,6 +86,9 @@ class CopyScores(keras.layers.Layer):
             heights = tf.cast(self.curve(events), tf.float32)
             planes = gap_features(related.distances.minutes)
             scores += tf.add_n([plane * heights[:, None, :, k] for k, plane in enumerate(planes)])
+        if self.older is not None and recurring is not None:
+            change = tf.transpose(tf.cast(self.older(events), tf.float32), [0, 2, 1])
+            scores += tf.where(recurring.again, change, 0.0)
         allowed = related.visible & (item >= FIRST_ROW)[:, None, :]
         if self.spec.repeats == "across_sessions":
             allowed &= ~related.in_session

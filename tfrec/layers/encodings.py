@@ -1,10 +1,12 @@
 """What an event brings beside its item: type, place, time, context, and the request after it."""
 
+import math
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfrec.layers.recurrence import Recurrence
 from tfrec.layers.relations import Relations, Tensors
 from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
@@ -12,7 +14,14 @@ from tfrec.spec import ModelSpec
 GAP_BUCKETS = 32
 PLACES = 32
 SECONDS_AN_HOUR = 3600
-SIZES = {"request": 2 * GAP_BUCKETS, "gap": GAP_BUCKETS, "place": PLACES}
+LOG_2 = math.log(2.0)
+COUNTS = 8
+SIZES = {
+    "request": 2 * GAP_BUCKETS,
+    "gap": GAP_BUCKETS,
+    "place": PLACES,
+    "recurrence": COUNTS * GAP_BUCKETS,
+}
 
 
 @keras.saving.register_keras_serializable("tfrec")
@@ -22,6 +31,7 @@ class EventEncoding(keras.layers.Layer):
     - event type, and each context column;
     - the time gap to the session (unordered: to the visit) before, in log buckets;
     - the place in the session, where sessions have an order;
+    - how often its item had come before in the sequence (powers of two), and how long ago it last did;
     - of the request that follows: the time gap to it, whether it opens a new session, and, by
       setting, its hour and weekday (UTC).
 
@@ -50,7 +60,7 @@ class EventEncoding(keras.layers.Layer):
             for name, size in sizes.items()
         }
 
-    def call(self, batch: Tensors, related: Relations) -> tf.Tensor:
+    def call(self, batch: Tensors, related: Relations, recurring: Recurrence | None) -> tf.Tensor:
         rows = {"event_type": batch["event_type"]}
         if self._has("request"):
             rows["request"] = self._request(batch)
@@ -59,6 +69,10 @@ class EventEncoding(keras.layers.Layer):
         if self._has("place"):
             before = tf.reduce_sum(tf.cast(related.same_session, tf.int32), axis=-1) - 1
             rows["place"] = tf.clip_by_value(before, 0, PLACES - 1)
+        if recurring is not None and self._has("recurrence"):
+            times = tf.cast(tf.math.log1p(tf.cast(recurring.count, tf.float32)) / LOG_2, tf.int32)
+            gap = _bucket(recurring.gap) if self.spec.has_clock else tf.zeros_like(times)
+            rows["recurrence"] = tf.minimum(times, COUNTS - 1) * GAP_BUCKETS + gap
         if self.spec.settings.time_of_day:
             hours = batch["request_time"] // SECONDS_AN_HOUR
             rows |= {"hour": hours % 24, "weekday": hours // 24 % 7}
@@ -69,7 +83,11 @@ class EventEncoding(keras.layers.Layer):
 
     def _has(self, name: str) -> bool:
         """Whether an encoding was asked for, and means something in this log."""
-        known = {"gap": self.spec.has_clock, "place": self.spec.ordered_sessions}
+        known = {
+            "gap": self.spec.has_clock,
+            "place": self.spec.ordered_sessions,
+            "recurrence": self.spec.recurs,
+        }
         return name in self.spec.settings.encodings and known.get(name, True)
 
     def _request(self, batch: Tensors) -> tf.Tensor:

@@ -1,0 +1,40 @@
+"""How an item comes back within a sequence: how often it had come, how long ago, and whether it came again."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from tfrec.layers.relations import Tensors
+from tfrec.schema import FIRST_ROW
+
+
+class Recurrence(NamedTuple):
+    """Of packed rows [B, P].
+
+    Attributes:
+        count: [B, P] int32, earlier events of the sequence that have the event's item.
+        gap: [B, P] int32, seconds since the newest of them; 0 without any.
+        again: [B, P, P] bool: between event s (last axis) and request t (axis 1) its item came again.
+    """
+
+    count: tf.Tensor
+    gap: tf.Tensor
+    again: tf.Tensor
+
+
+def recurrence(batch: Tensors) -> Recurrence:
+    """Compares every event with the earlier ones of its sequence.
+
+    Args:
+        batch: `item`, `segment`, `time`: int32 [B, P].
+    """
+    item, time, segment = batch["item"], batch["time"], batch["segment"]
+    place = tf.range(tf.shape(item)[1])
+    same = (item[:, :, None] == item[:, None, :]) & (item >= FIRST_ROW)[:, :, None]
+    same &= segment[:, :, None] == segment[:, None, :]
+    earlier = same & (place[None, :, None] > place[None, None, :])
+    count = tf.reduce_sum(tf.cast(earlier, tf.int32), axis=-1)
+    last = tf.reduce_max(tf.where(earlier, time[:, None, :], tf.int32.min), axis=-1)
+    gap = tf.where(count > 0, time - last, 0)
+    following = tf.reduce_min(tf.where(earlier, place[None, :, None], tf.int32.max), axis=1)
+    return Recurrence(count, gap, following[:, None, :] <= place[None, :, None])
