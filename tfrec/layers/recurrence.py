@@ -1,4 +1,4 @@
-"""How an item comes back within a sequence: how often it had come, how long ago, and whether it came again."""
+"""How an item comes back within a sequence: how often it had come, how long ago, whether it came again."""
 
 from typing import NamedTuple
 
