@@ -29,7 +29,7 @@ class ModelSettings(_Settings):
     )
     copy_scores: bool = Field(True, description="score the sequence's own items a second way")
     copy_curves: bool = Field(True, description="an own curve over the gap in time for each event's copies")
-    copy_newest: bool = Field(True, description="tell an item's newest event from older ones in copying")
+    copy_newest: bool = Field(False, description="tell an item's newest event from older ones in copying")
     rules: int = Field(50, ge=0, description="sequential rules kept an item; 0: no rule scores")
     rule_scope: Literal["session", "user"] = "session"
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")
@@ -41,7 +41,7 @@ class ModelSettings(_Settings):
         ("sessions", "time", "places"), description="what lies between, as terms of attention"
     )
     encodings: tuple[Literal["gap", "place", "request", "recurrence"], ...] = Field(
-        ("gap", "place", "request", "recurrence"), description="of events; see tfrec.layers.encodings"
+        ("gap", "place", "request"), description="of events; see tfrec.layers.encodings"
     )
     time_of_day: bool = Field(False, description="hour and weekday of the request as inputs")
     item_features: bool = Field(True, description="embed the catalogue's features in both towers")

@@ -52,6 +52,12 @@ class ModelSpec(BaseModel):
         return self.settings.copy_scores and self.recurs
 
     @property
+    def recurrence(self) -> bool:
+        """Whether anything looks at how items come back within a sequence."""
+        asked = self.settings.copy_newest or "recurrence" in self.settings.encodings
+        return self.recurs and asked
+
+    @property
     def recurs(self) -> bool:
         """Whether an item can come again."""
         return self.repeats != "never"

@@ -42,7 +42,7 @@ CHANGES = {
     "model.rotary": True,
     "model.copy_scores": False,
     "model.copy_curves": False,
-    "model.copy_newest": False,
+    "model.copy_newest": True,
     "model.rules": 3,
     "model.rule_scope": "user",
     "model.rule_events": 2,

@@ -24,7 +24,7 @@ ROW = {
 
 
 def test_older_events_are_scored_their_own_way(rich_dataset: Callable[..., Dataset]) -> None:
-    spec = ModelSpec.of(load_settings(None, ["model.dimensions=4"]), rich_dataset())
+    spec = ModelSpec.of(load_settings(None, ["model.dimensions=4", "model.copy_newest=true"]), rich_dataset())
     copying = CopyScores(spec)
     copying.build()
     batch = {name: tf.constant([values], tf.int32) for name, values in ROW.items()}
