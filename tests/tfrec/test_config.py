@@ -168,6 +168,12 @@ def test_setting_reaches_the_run(
     assert fingerprint(log, load_settings(None, [*BASE, *extra, f"{key}={value}"])) != before
 
 
+@pytest.mark.parametrize("name", ["gap", "place", "request", "recurrence"])
+def test_every_encoding_reaches_the_run(log: Dataset, name: str) -> None:
+    none, one = ([*BASE, f"model.encodings={names}"] for names in ("[]", f"[{name}]"))
+    assert fingerprint(log, load_settings(None, one)) != fingerprint(log, load_settings(None, none))
+
+
 def test_the_same_settings_give_the_same_run(log: Dataset, base: dict[str, object]) -> None:
     assert fingerprint(log, load_settings(None, BASE)) == base
 
