@@ -19,6 +19,7 @@ BASE = (
     "model.dimensions=8",
     "model.feed_forward=8",
     "model.max_length=15",
+    "model.rules=0",
     "training.rows=2",
     "training.row_length=16",
     "training.epochs=2",
