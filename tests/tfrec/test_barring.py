@@ -8,10 +8,12 @@ import tensorflow as tf
 
 from tfrec.barring import barred_items, without_barred
 from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
 from tfrec.layers.attention import MASKED
 from tfrec.schema import Repeats
 from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
+from tfrec.training import build_model
 
 # Two sequences in one row, then padding; the first has a session of three events and one of one.
 ROW = {
@@ -57,3 +59,30 @@ def test_scores_of_barred_rows_are_masked() -> None:
     for rows in ([6, 7, 8], [[6, 7, 8], [6, 7, 8]]):
         found = without_barred(score, tf.constant(rows), barred).numpy()
         np.testing.assert_array_equal(found, [[1, MASKED, 3], [MASKED, 5, MASKED]])
+
+
+@pytest.mark.parametrize("bars", [True, False])
+def test_rules_do_not_lead_to_barred_items(rich_dataset: Callable[..., Dataset], bars: bool) -> None:
+    dataset = rich_dataset(repeats="across_sessions")
+    small = ["model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "model.rules=6"]
+    settings = load_settings(None, [*small, f"loss.bar_repeats={str(bars).lower()}"])
+    epochs = Epochs(dataset, settings)
+    model = build_model(dataset, settings, epochs)
+    given = {}
+
+    def task(**parts: tf.Tensor) -> tf.Tensor:
+        given.update(parts)
+        return tf.constant(0.0)
+
+    model.task = task
+    x, y = next(epochs.batches(0))
+    query = model(x)
+    model.compute_loss(x, y, query)
+    item, score = (t.numpy() for t in model.query_tower.rule_candidates(query.rules, y["fold"]))
+    barred = barred_items(x, model.spec).numpy()
+    among = (item[..., :, None] == barred[..., None, :]).any(-1)
+    assert (among & (score > MASKED)).any()
+    possible = np.where(among & bars, MASKED, score)
+    expected = np.logaddexp.reduce(possible.astype(np.float64), axis=-1).ravel()
+    np.testing.assert_allclose(given["rules"].total, expected, rtol=1e-5)
+    assert (given["barred"] is not None) == bars
