@@ -20,6 +20,7 @@ SMALL = load_settings(
     [
         "model.dimensions=8",
         "model.blocks=1",
+        "model.rules=0",
         "model.feed_forward=8",
         "model.max_length=15",
         "training.epochs=3",

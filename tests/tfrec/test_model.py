@@ -23,10 +23,11 @@ from tfrec.settings_file import load_settings
 from tfrec.training import build_model, compile_model, ema_decay
 
 SMALL = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4")
+FEW_RULES = ("model.rules=4", "model.rule_events=2")
 
 
 def small(*overrides: str) -> Settings:
-    return load_settings(None, [*SMALL, "loss.in_batch=16", "loss.uniform=8", *overrides])
+    return load_settings(None, [*SMALL, *FEW_RULES, "loss.in_batch=16", "loss.uniform=8", *overrides])
 
 
 def model_of(dataset: Dataset, settings: Settings) -> TwoTowerModel:

@@ -14,6 +14,8 @@ from tfrec.training import train
 
 SETTINGS = (
     "model.dimensions=8",
+    "model.blocks=1",
+    "model.rules=0",
     "model.feed_forward=8",
     "model.max_length=15",
     "training.epochs=1",

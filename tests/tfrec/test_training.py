@@ -22,6 +22,9 @@ from tfrec.training import train
 
 SETTINGS = (
     "model.dimensions=8",
+    "model.blocks=1",
+    "model.rules=4",
+    "model.rule_events=2",
     "model.feed_forward=8",
     "model.max_length=15",
     "training.rows=4",

@@ -11,7 +11,7 @@ import tfrec.cli.quickstart as command
 from data_prep.sources import completejourney
 
 TINY = """
-model: {dimensions: 8, feed_forward: 8, blocks: 1, max_length: 31}
+model: {dimensions: 8, feed_forward: 8, blocks: 1, max_length: 31, rules: 4, rule_events: 2}
 loss: {in_batch: 64, uniform: 32}
 training: {epochs: 1, rows: 8, validation_users: 10, xla: false}
 """
