@@ -3,8 +3,10 @@
 Lets a shared script of `../shared/bench` answer the queries, in a process of its own: RecTools in
 `.venv-peers` (`make peers`), the simple methods in this environment. The judge scores the answers. Options
 that are not listed here go to the shared script as they are (`--loss gBCE --layers ligr`, `--neighbours
-200`). The last line is one JSON object: the judge's metrics, what the script says of itself, wall seconds
-and peak memory of its process. `--record` appends it to `benchmarks/results/peers.jsonl`.
+200`). With `--curve`, `benchmarks.rectools_curve` trains RecTools instead and stops on NDCG@10 of val
+queries: one training gives the curve too. The last line is one JSON object: the judge's metrics, what the
+script says of itself, wall seconds and peak memory of its process. `--record` appends it to
+`benchmarks/results/peers.jsonl`, and a curve to `curves.jsonl`.
 """
 
 import argparse
@@ -23,6 +25,7 @@ from benchmarks.report import machine, report, versions
 RECTOOLS = "rectools"
 SIMPLE = ("pop", "own", "sr", "vsknn", "vsknn+own")
 RECTOOLS_SCRIPT, SIMPLE_SCRIPT = "peer_rectools.py", "peer_baselines.py"
+CURVE_MODULE = "benchmarks.rectools_curve"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -34,12 +37,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--method", required=True, choices=(RECTOOLS, *SIMPLE))
     parser.add_argument("--minutes", type=float, help=f"wall time of training; {RECTOOLS} alone")
     parser.add_argument("--role", default="test", choices=["val", "test"], help=f"{RECTOOLS}: test alone")
-    parser.add_argument("--record", action="store_true", help="append to benchmarks/results/peers.jsonl")
+    parser.add_argument("--curve", action="store_true", help=f"of val NDCG@10; {RECTOOLS} alone")
+    parser.add_argument("--record", action="store_true", help="append to benchmarks/results/")
     options, passed_on = parser.parse_known_args(arguments)
     if options.method == RECTOOLS and options.role != "test":
         parser.error(f"{RECTOOLS_SCRIPT} answers test queries alone; for val see benchmarks.rectools_curve")
     if options.method != RECTOOLS and options.minutes is not None:
         parser.error(f"--minutes is for {RECTOOLS}; {options.method} does not train by the clock")
+    if options.method != RECTOOLS and options.curve:
+        parser.error(f"--curve is for {RECTOOLS}; {options.method} does not learn epoch by epoch")
     require(SHARED_BENCH, "the judge and its peers are expected in ../shared/bench beside the checkout")
     line = {"machine": machine(), **run(options, passed_on)}
     if options.record:
@@ -55,7 +61,9 @@ def run(options: argparse.Namespace, passed_on: Sequence[str]) -> dict[str, Any]
         said, peak_mb = run_json(command(options, passed_on, answers))
         seconds = time.perf_counter() - began
         found = judge.score_file(options.dataset, answers, options.role)
-    said.pop("out", None)
+    said = said.pop("settings", {}) | said
+    for name in ("out", "run", "dataset", "method", "machine", "versions", "peak_mb"):
+        said.pop(name, None)
     return {
         "versions": _versions(options.method),
         "dataset": options.dataset,
@@ -69,11 +77,14 @@ def run(options: argparse.Namespace, passed_on: Sequence[str]) -> dict[str, Any]
 
 
 def command(options: argparse.Namespace, passed_on: Sequence[str], answers: Path) -> list[str | Path]:
-    """Returns the call of the shared script that fits the method."""
+    """Returns the call of the program that fits the method."""
     if options.method == RECTOOLS:
         python = require(PEERS_PYTHON, "`make peers` creates the environment of RecTools")
-        minutes = [] if options.minutes is None else ["--minutes", str(options.minutes)]
-        return [python, SHARED_BENCH / RECTOOLS_SCRIPT, options.dataset, answers, *minutes, *passed_on]
+        further = [*([] if options.minutes is None else ["--minutes", str(options.minutes)]), *passed_on]
+        if not options.curve:
+            return [python, SHARED_BENCH / RECTOOLS_SCRIPT, options.dataset, answers, *further]
+        keep = ["--record"] if options.record else []
+        return [python, "-m", CURVE_MODULE, options.dataset, "--answers", answers, *keep, *further]
     script = [sys.executable, SHARED_BENCH / SIMPLE_SCRIPT, options.dataset, options.method, answers]
     return [*script, "--role", options.role, *passed_on]
 

@@ -14,8 +14,10 @@ from benchmarks.places import SHARED_BENCH
 OUT = Path("answers.parquet")
 
 
-def options(method: str, minutes: float | None = None, role: str = "test") -> Namespace:
-    return Namespace(dataset="ebnerd", method=method, minutes=minutes, role=role)
+def options(
+    method: str, minutes: float | None = None, role: str = "test", curve: bool = False, record: bool = False
+) -> Namespace:
+    return Namespace(dataset="ebnerd", method=method, minutes=minutes, role=role, curve=curve, record=record)
 
 
 def test_further_options_reach_the_shared_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,6 +30,9 @@ def test_further_options_reach_the_shared_script(tmp_path: Path, monkeypatch: py
     rectools = peers.command(options("rectools", minutes=20), ["--loss", "gBCE"], OUT)
     assert rectools[0] == python
     assert rectools[2:] == ["ebnerd", OUT, "--minutes", "20", "--loss", "gBCE"]
+    curve = peers.command(options("rectools", curve=True, record=True), ["--loss", "gBCE"], OUT)
+    assert curve[1:5] == ["-m", "benchmarks.rectools_curve", "ebnerd", "--answers"]
+    assert curve[5:] == [OUT, "--record", "--loss", "gBCE"]
 
 
 def test_without_the_environment_it_says_how_to_make_it(
@@ -43,6 +48,7 @@ def test_without_the_environment_it_says_how_to_make_it(
     [
         (["--method", "rectools", "--role", "val"], "answers test queries alone"),
         (["--method", "sr", "--minutes", "3"], "--minutes is for rectools"),
+        (["--method", "sr", "--curve"], "--curve is for rectools"),
         (["--method", "magic"], "invalid choice"),
     ],
 )
