@@ -74,6 +74,15 @@ class LossSettings(_Settings):
     uniform: int = Field(1024, ge=0, description="negatives drawn uniformly from the catalogue")
     temperature: float = Field(1.0, gt=0, description="divides the dot products")
     bar_repeats: bool = Field(True, description="items that cannot come again are no negatives")
+    positives: int = Field(
+        1, ge=1, le=64, description="targets a place: the next item, and those that follow it in its session"
+    )
+
+    @model_validator(mode="after")
+    def _several_positives_share_a_softmax(self) -> "LossSettings":
+        if self.positives > 1 and self.kind != "softmax":
+            raise ValueError(f"positives={self.positives} needs kind=softmax; {self.kind} knows one target")
+        return self
 
 
 class AugmentationSettings(_Settings):

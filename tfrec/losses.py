@@ -8,6 +8,7 @@ All losses take the same arguments and return the weighted sum over queries, a s
     log_expected_count: [C] log m_j, how often the sampler is expected to draw the item of column j;
         0 for columns of a whole catalogue, very high for columns that take no part.
     second: what scores of a second kind, of copies and of rules, add; None without any.
+    further: targets beside the first; None without any.
 """
 
 import functools
@@ -26,7 +27,7 @@ class SecondSums(NamedTuple):
     """What scores r of a second kind add to the catalogue's.
 
     Attributes:
-        target: [Q] log Σ_s exp(r_s)[x_s = y] over the places s that hold the target.
+        target: [Q, T] log Σ_s exp(r_s)[x_s = y] over the places s that hold each target.
         total: [Q] log Σ_s exp(r_s) over all.
     """
 
@@ -36,6 +37,18 @@ class SecondSums(NamedTuple):
     def plus(self, other: "SecondSums") -> "SecondSums":
         """Both together."""
         return SecondSums(*(log_add_exp(a, b) for a, b in zip(self, other, strict=True)))
+
+
+class Further(NamedTuple):
+    """The catalogue's scores of a query's F targets beside the first, T = F + 1 in all.
+
+    Attributes:
+        score: [Q, F].
+        weight: [Q, F]; the first target's is 1.
+    """
+
+    score: tf.Tensor
+    weight: tf.Tensor
 
 
 class Loss(Protocol):
@@ -49,6 +62,7 @@ class Loss(Protocol):
         *,
         log_expected_count: tf.Tensor,
         second: SecondSums | None = None,
+        further: Further | None = None,
     ) -> tf.Tensor: ...
 
 
@@ -59,6 +73,7 @@ def mixture_cross_entropy(
     *,
     log_expected_count: tf.Tensor,
     second: SecondSums | None = None,
+    further: Further | None = None,
     smoothing: float = 0.0,
 ) -> tf.Tensor:
     """Cross-entropy of the target under P(y) ∝ exp(s_y) + Σ_s exp(r_s)[x_s = y], from sampled negatives.
@@ -70,7 +85,8 @@ def mixture_cross_entropy(
 
     has the expectation of the sum over the whole catalogue: the logQ correction s_j - log m_j
     (Bengio & Senécal 2008; Yi et al. 2019) on negatives alone, since the target is always there
-    and is not drawn (Khrylchenko et al. 2025). The loss is log Z - log(exp(s_y) + Σ_s exp(r_s)[x_s = y]).
+    and is not drawn (Khrylchenko et al. 2025). The loss is log Z - log(exp(s_y) + Σ_s exp(r_s)[x_s = y]),
+    the latter's mean where a query has several targets.
 
     Args:
         smoothing: ε; the loss becomes (1 - ε) times that, and ε times the mean of log Z - s_j over
@@ -78,13 +94,15 @@ def mixture_cross_entropy(
             Szegedy et al. 2016).
     """
     is_target = y_true > 0.5
-    target = tf.reduce_sum(tf.where(is_target, y_pred, 0.0), axis=-1)
+    target = tf.reduce_sum(tf.where(is_target, y_pred, 0.0), axis=-1, keepdims=True)
+    if further is not None:
+        target = tf.concat([target, further.score], axis=1)
     corrected = tf.where(is_target, y_pred, y_pred - log_expected_count)
     log_z = tf.reduce_logsumexp(corrected, axis=-1)
     if second is not None:
         log_z = log_add_exp(log_z, second.total)
         target = log_add_exp(target, second.target)
-    loss = log_z - target
+    loss = log_z - _mean_over_targets(target, further)
     if smoothing:
         loss = (1 - smoothing) * loss + smoothing * (log_z - _catalogue_mean(y_pred, log_expected_count))
     return tf.reduce_sum(loss * sample_weight)
@@ -97,22 +115,25 @@ def binary_cross_entropy(
     *,
     log_expected_count: tf.Tensor,
     second: SecondSums | None = None,
+    further: Further | None = None,
     beta: float = 1.0,
 ) -> tf.Tensor:
     """-log σ(s_y)^β - Σ_j log(1 - σ(s_j)) over the negatives: BCE with β = 1, else gBCE.
 
     Copies join the target's score, log(exp(s_y) + Σ_s exp(r_s)[x_s = y]), and those of other items
     are one more negative. The sampling is not corrected for; gBCE's β is what undoes it
-    (Petrov & Macdonald 2023, gSASRec).
+    (Petrov & Macdonald 2023, gSASRec). There is one target.
     """
+    assert further is None
     is_target = y_true > 0.5
     target = tf.reduce_sum(tf.where(is_target, y_pred, 0.0), axis=-1)
     negative = tf.logical_not(is_target) & (log_expected_count < NO_PART)
     # Accidental hits have a very low score, and no loss.
     others = tf.reduce_sum(tf.where(negative, tf.nn.softplus(y_pred), 0.0), axis=-1)
     if second is not None:
-        target = log_add_exp(target, second.target)
-        rest = second.total + tf.math.log1p(-tf.minimum(tf.exp(second.target - second.total), 1 - 1e-6))
+        own = second.target[:, 0]
+        target = log_add_exp(target, own)
+        rest = second.total + tf.math.log1p(-tf.minimum(tf.exp(own - second.total), 1 - 1e-6))
         others += tf.nn.softplus(rest)
     return tf.reduce_sum((beta * tf.nn.softplus(-target) + others) * sample_weight)
 
@@ -142,6 +163,14 @@ def log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """log(exp(a) + exp(b)), element by element, without overflow."""
     top = tf.maximum(a, b)
     return top + tf.math.log1p(tf.exp(-tf.abs(a - b)))
+
+
+def _mean_over_targets(log_likelihood: tf.Tensor, further: Further | None) -> tf.Tensor:
+    """[Q] the weighted mean of [Q, T]."""
+    if further is None:
+        return log_likelihood[:, 0]
+    total = log_likelihood[:, 0] + tf.reduce_sum(log_likelihood[:, 1:] * further.weight, axis=1)
+    return total / (1 + tf.reduce_sum(further.weight, axis=1))
 
 
 def _catalogue_mean(y_pred: tf.Tensor, log_expected_count: tf.Tensor) -> tf.Tensor:

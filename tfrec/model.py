@@ -11,6 +11,7 @@ from tfrec.layers.attention import MASKED
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.relations import Tensors
 from tfrec.losses import SecondSums
+from tfrec.positives import ahead, further_weights
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
 from tfrec.towers import CandidateTower, Query, QueryTower
@@ -81,14 +82,15 @@ class TwoTowerModel(keras.Model):
         # What is hidden in pretraining stands among later events too.
         bars = self.spec.loss.bar_repeats and not self.pretraining
         barred = barred_items(x, self.spec) if bars else None
+        target, further = self._targets(x, y)
         sums = {}
         if y_pred.copy_score is not None:
-            sums["copies"] = log_sums(y_pred.copy_score, x["item"][:, None, :], y["item"])
+            sums["copies"] = log_sums(y_pred.copy_score, x["item"][:, None, :], target)
         if y_pred.rules is not None:
             item, score = self.query_tower.rule_candidates(y_pred.rules, y["fold"])
             if barred is not None:
                 score = without_barred(score, item, barred)
-            sums["rules"] = log_sums(score, item, y["item"])
+            sums["rules"] = log_sums(score, item, target)
         loss = self.task(
             query=tf.reshape(y_pred.embedding, [-1, y_pred.embedding.shape[-1]]),
             target=tf.reshape(y["item"], [-1]),
@@ -97,9 +99,18 @@ class TwoTowerModel(keras.Model):
             negatives=y["negatives"],
             target_share=tf.convert_to_tensor(self.target_share),
             barred=None if barred is None else tf.reshape(barred, [-1, barred.shape[-1]]),
+            further=further,
             **sums,
         )
         return loss / tf.maximum(tf.reduce_sum(weight), 1.0)
+
+    def _targets(self, x: Tensors, y: Tensors) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Returns the places' targets [B, P, T], and what those beside the first count: [B * P, T - 1]."""
+        item, count = y["item"], self.spec.loss.positives - 1
+        if not count or self.pretraining:
+            return item[..., None], None
+        later = tf.reshape(ahead(tf.reshape(item, [-1]), count), [*item.shape, count])
+        return tf.concat([item[..., None], later], axis=-1), further_weights(x, y["weight"], count)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)} | {
@@ -114,9 +125,18 @@ class TwoTowerModel(keras.Model):
 
 
 def log_sums(score: tf.Tensor, item: tf.Tensor, target: tf.Tensor) -> SecondSums:
-    """Returns log Σ exp(score) [B, P, S] over the places with the target's item, and over all: [B P]."""
-    own = tf.where(item == target[:, :, None], score, MASKED)
+    """Returns log Σ exp(score) [B, P, S] over the places with each target's item, and over all.
+
+    Args:
+        target: [B, P, T].
+
+    Returns:
+        [B * P, T] and [B * P].
+    """
+    # One after another, so that [B, P, S, T] is never laid out.
+    own = [tf.where(item == one[..., None], score, MASKED) for one in tf.unstack(target, axis=-1)]
+    sums = tf.stack([tf.reduce_logsumexp(part, axis=-1) for part in own], axis=-1)
     return SecondSums(
-        target=tf.reshape(tf.reduce_logsumexp(own, axis=-1), [-1]),
+        target=tf.reshape(sums, [-1, target.shape[-1]]),
         total=tf.reshape(tf.reduce_logsumexp(score, axis=-1), [-1]),
     )

@@ -7,8 +7,9 @@ import tensorflow as tf
 
 from tfrec.barring import without_barred
 from tfrec.blockwise import sum_over_blocks
-from tfrec.losses import SecondSums, loss_function
+from tfrec.losses import Further, SecondSums, loss_function
 from tfrec.negatives import log_expected_count
+from tfrec.positives import ahead
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
 from tfrec.tensorflow import tensorflow_recommenders
@@ -51,6 +52,7 @@ class RetrievalTask:
         copies: SecondSums | None = None,
         rules: SecondSums | None = None,
         barred: tf.Tensor | None = None,
+        further: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """Returns the weighted sum of the losses, a scalar.
 
@@ -64,11 +66,12 @@ class RetrievalTask:
             target_share: [items] float32, each item's share of the training targets.
             copies, rules: what copy scores and rule scores add; None without.
             barred: [Q, W] int32, rows that are no negatives of a query; None: all are.
+            further: [Q, F] float32, what the targets of the F queries after each count for it; None: nothing.
         """
-        further = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
+        others = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
 
-        def block_loss(block: dict[str, Any], embedded_further: tf.Tensor) -> tf.Tensor:
-            rows = tf.concat([block["target"], further], axis=0)
+        def block_loss(block: dict[str, Any], embedded_others: tf.Tensor) -> tf.Tensor:
+            rows = tf.concat([block["target"], others], axis=0)
             counts = self._log_counts(rows, block["weight"], target_share)
 
             def loss(y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
@@ -76,13 +79,14 @@ class RetrievalTask:
                     possible = without_barred(y_pred, rows, block["barred"])
                     y_pred = tf.where(y_true > 0.5, y_pred, possible)
                 given = (y_true, y_pred, sample_weight)
-                return self._mixed_loss(given, counts, block.get("copies"), block.get("rules"))
+                beside = {"log_expected_count": counts, "further": block.get("further")}
+                return self._mixed_loss(given, beside, block.get("copies"), block.get("rules"))
 
             task = tfrs.tasks.Retrieval(loss=loss, remove_accidental_hits=True)
             return _retrieval_call(
                 task,
                 block["query"],
-                tf.concat([block["embedded"], embedded_further], axis=0),
+                tf.concat([block["embedded"], embedded_others], axis=0),
                 sample_weight=block["weight"],
                 candidate_ids=rows,
                 compute_metrics=False,
@@ -91,26 +95,29 @@ class RetrievalTask:
 
         parts = {"query": query, "target": target, "weight": weight}
         parts["embedded"] = candidates(target, training=True)
-        optional = {"copies": copies, "rules": rules, "barred": barred}
+        optional: dict[str, Any] = {"copies": copies, "rules": rules, "barred": barred}
+        if further is not None:
+            later = ahead(parts["embedded"], further.shape[1])
+            optional["further"] = Further(tf.einsum("qd,qfd->qf", query, later), further)
         parts |= {name: part for name, part in optional.items() if part is not None}
         blocks = tf.nest.map_structure(lambda part: _in_blocks(part, self.spec.loss.in_batch), parts)
-        return sum_over_blocks(block_loss, blocks, candidates(further, training=True))
+        return sum_over_blocks(block_loss, blocks, candidates(others, training=True))
 
     def _mixed_loss(
         self,
         given: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
-        counts: tf.Tensor,
+        beside: dict[str, Any],
         copies: SecondSums | None,
         rules: SecondSums | None,
     ) -> tf.Tensor:
         """The loss with rules, and a share of that without, so that the towers learn to do without them."""
         if rules is None:
-            return self._loss(*given, log_expected_count=counts, second=copies)
+            return self._loss(*given, second=copies, **beside)
         share = self.spec.loss.without_rules
         both = rules if copies is None else copies.plus(rules)
-        found = (1 - share) * self._loss(*given, log_expected_count=counts, second=both)
+        found = (1 - share) * self._loss(*given, second=both, **beside)
         if share:
-            found += share * self._loss(*given, log_expected_count=counts, second=copies)
+            found += share * self._loss(*given, second=copies, **beside)
         return found
 
     def _log_counts(self, rows: tf.Tensor, weight: tf.Tensor, target_share: tf.Tensor) -> tf.Tensor:

@@ -66,6 +66,7 @@ CHANGES = {
     "loss.in_batch_negatives": False,
     "loss.uniform": 4,
     "loss.bar_repeats": False,
+    "loss.positives": 3,
     "augmentation.drop": 0.3,
     "augmentation.reorder": 0.5,
     "augmentation.mask": 0.5,

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfrec.config import LossSettings
 from tfrec.losses import (
+    Further,
     SecondSums,
     binary_cross_entropy,
     gbce_exponent,
@@ -35,10 +36,26 @@ def test_copies_share_the_normaliser() -> None:
         tf.constant([[3.0, -1.0]]),
         tf.constant([2.0]),
         log_expected_count=tf.zeros(2),
-        second=SecondSums(tf.constant([1.5]), tf.constant([np.log(np.exp(0.5) + np.exp(1.5))], tf.float32)),
+        second=SecondSums(tf.constant([[1.5]]), tf.constant([np.log(np.exp(0.5) + np.exp(1.5))], tf.float32)),
     )
     z = np.exp(3) + np.exp(-1) + np.exp(0.5) + np.exp(1.5)
     np.testing.assert_allclose(loss, 2 * (np.log(z) - np.log(np.exp(-1) + np.exp(1.5))), rtol=1e-6)
+
+
+def test_several_targets_share_the_normaliser_and_the_loss() -> None:
+    # Beside the first target (score 3, copies 0.5): one of score 1 (copies -1), and one that counts nothing.
+    total = np.log(np.exp(0.5) + np.exp(-1))
+    loss = mixture_cross_entropy(
+        tf.constant([[1.0, 0.0]]),
+        tf.constant([[3.0, 1.0]]),
+        tf.constant([2.0]),
+        log_expected_count=tf.zeros(2),
+        second=SecondSums(tf.constant([[0.5, -1.0, 4.0]]), tf.constant([total], tf.float32)),
+        further=Further(tf.constant([[1.0, 7.0]]), tf.constant([[1.0, 0.0]])),
+    )
+    z = np.exp(3) + np.exp(1) + np.exp(total)
+    likelihoods = np.log([np.exp(3) + np.exp(0.5), np.exp(1) + np.exp(-1)])
+    np.testing.assert_allclose(loss, 2 * (np.log(z) - likelihoods.mean()), rtol=1e-6)
 
 
 def test_weights_of_zero_count_nothing() -> None:
@@ -108,7 +125,9 @@ def test_binary_losses_by_hand() -> None:
         found = binary_cross_entropy(*given, log_expected_count=counts, beta=beta)
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     # A copy of the target (0.2) joins its score; the others' (0.7 and 0.1 together) is one more negative.
-    second = SecondSums(tf.constant([0.2]), tf.constant([np.log(np.exp([0.2, 0.7, 0.1]).sum())], tf.float32))
+    second = SecondSums(
+        tf.constant([[0.2]]), tf.constant([np.log(np.exp([0.2, 0.7, 0.1]).sum())], tf.float32)
+    )
     target = np.exp(1.5) + np.exp(0.2)
     other = np.exp(0.7) + np.exp(0.1)
     expected = -2 * (np.log(target / (1 + target)) + np.log(1 - sigma[1:]).sum() - np.log(1 + other))

@@ -29,14 +29,23 @@ class Parts:
         self.weight[2] = 0
         self.share = np.concatenate([[0, 0], random.dirichlet(np.ones(items - 2))]).astype(np.float32)
         copy, rule = random.normal(size=(2, QUERIES)).astype(np.float32)
-        self.copies = SecondSums(copy, copy + 1)
-        self.rules = SecondSums(rule, rule + 0.5)
+        self.copies = SecondSums(copy[:, None], copy + 1)
+        self.rules = SecondSums(rule[:, None], rule + 0.5)
         self.barred = random.integers(0, FIRST_ROW + 6, (QUERIES, 3)).astype(np.int32)
         self.negatives = random.integers(FIRST_ROW, items, 6).astype(np.int32)
 
-    def loss(self, spec: ModelSpec, *, copies: bool, rules: bool = False, barred: bool = False) -> float:
+    def loss(
+        self,
+        spec: ModelSpec,
+        *,
+        copies: bool,
+        rules: bool = False,
+        barred: bool = False,
+        further: np.ndarray | None = None,
+    ) -> float:
         more = ({"copies": self.copies} if copies else {}) | ({"rules": self.rules} if rules else {})
         more |= {"barred": self.barred} if barred else {}
+        more |= {} if further is None else {"further": further}
         return float(
             RetrievalTask(spec)(
                 query=tf.constant(self.query),
@@ -65,7 +74,7 @@ def _expected(parts: Parts, q: int, z: float, *, copies: bool) -> float:
     target = np.exp(parts.scores(parts.target[q : q + 1], q)[0])
     if copies:
         z += np.exp(parts.copies.total[q])
-        target += np.exp(parts.copies.target[q])
+        target += np.exp(parts.copies.target[q, 0])
     return float(np.log(z) - np.log(target))
 
 
@@ -111,9 +120,9 @@ def test_a_share_of_the_loss_does_without_rules(spec: Callable[..., ModelSpec], 
     expected = 0.0
     for q in np.flatnonzero(parts.weight):
         z = np.exp(parts.scores(catalogue, q)).sum() + np.exp(parts.copies.total[q])
-        target = np.exp(parts.scores(parts.target[q : q + 1], q)[0]) + np.exp(parts.copies.target[q])
+        target = np.exp(parts.scores(parts.target[q : q + 1], q)[0]) + np.exp(parts.copies.target[q, 0])
         without = np.log(z) - np.log(target)
-        z, target = z + np.exp(parts.rules.total[q]), target + np.exp(parts.rules.target[q])
+        z, target = z + np.exp(parts.rules.total[q]), target + np.exp(parts.rules.target[q, 0])
         expected += (1 - share) * (np.log(z) - np.log(target)) + share * without
     np.testing.assert_allclose(parts.loss(full, copies=True, rules=True), expected, rtol=1e-5)
 
@@ -143,3 +152,16 @@ def test_barred_items_are_no_negatives(spec: Callable[..., ModelSpec]) -> None:
         possible = np.setdiff1d(np.arange(FIRST_ROW, full.items), barred)
         expected += _expected(parts, q, np.exp(parts.scores(possible, q)).sum(), copies=False)
     np.testing.assert_allclose(parts.loss(full, copies=False, barred=True), expected, rtol=1e-5)
+
+
+def test_the_targets_of_later_queries_count_as_they_are_told(spec: Callable[..., ModelSpec]) -> None:
+    full = spec("loss.negatives=full", "loss.in_batch=4")
+    parts = Parts(full.items)
+    further = np.random.default_rng(1).integers(0, 2, (QUERIES, 2)).astype(np.float32)
+    further[-1], further[-2, 1] = 0, 0  # nothing comes after
+    catalogue = np.arange(FIRST_ROW, full.items)
+    expected = 0.0
+    for q in np.flatnonzero(parts.weight):
+        own = parts.target[[q, *(q + 1 + np.flatnonzero(further[q]))]]
+        expected += np.log(np.exp(parts.scores(catalogue, q)).sum()) - parts.scores(own, q).mean()
+    np.testing.assert_allclose(parts.loss(full, copies=False, further=further), expected, rtol=1e-5)
