@@ -18,12 +18,14 @@ class ModelSettings(_Settings):
 
     dimensions: int = Field(64, ge=4, le=4096, description="D, of embeddings and hidden states")
     blocks: int = Field(2, ge=1, le=64, description="Transformer blocks")
-    block: Literal["transformer", "gated", "hstu"] = Field("gated", description="see tfrec.layers.blocks")
+    block: Literal["transformer", "gated", "hstu"] = Field(
+        "gated", description="plain, gated residuals (LiGR) or HSTU; see tfrec.layers.blocks"
+    )
     rotary: bool = Field(False, description="turn queries and keys by their places")
     heads: int = Field(2, ge=1, description="attention heads, a divisor of dimensions")
     feed_forward: int = Field(128, ge=4, description="hidden units of a block's SwiGLU layer")
     max_length: int = Field(127, ge=1, le=8191, description="events of a sequence, the newest")
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(0.2, ge=0, lt=1, description="of inputs, and of what each layer adds")
     fusion: Literal["early", "sum", "concat", "gated", "cross"] = Field(
         "early", description="how history and current session come together"
     )
@@ -31,12 +33,14 @@ class ModelSettings(_Settings):
     copy_curves: bool = Field(True, description="an own curve over the gap in time for each event's copies")
     copy_newest: bool = Field(False, description="tell an item's newest event from older ones in copying")
     rules: int = Field(50, ge=0, description="sequential rules kept an item; 0: no rule scores")
-    rule_scope: Literal["session", "user"] = "session"
+    rule_scope: Literal["session", "user"] = Field(
+        "session", description="rules within a session, or through all of a user's"
+    )
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")
     rule_boost: float = Field(
         0.0, description="added to rule scores in answers: the best list is not the likeliest mixture"
     )
-    history: bool = Field(True, description="False: the current session alone is looked at")
+    history: bool = Field(True, description="false: the current session alone is looked at")
     pairwise: tuple[Literal["sessions", "time", "places"], ...] = Field(
         ("sessions", "time", "places"), description="what lies between, as terms of attention"
     )
@@ -70,7 +74,7 @@ class LossSettings(_Settings):
     )
     full_up_to: int = Field(4096, ge=1, description="catalogue size up to which `auto` is full")
     in_batch: int = Field(1024, ge=1, description="positions whose targets are each other's negatives")
-    in_batch_negatives: bool = Field(True, description="whether they are; False: uniform ones alone")
+    in_batch_negatives: bool = Field(True, description="whether they are; false: uniform ones alone")
     uniform: int = Field(1024, ge=0, description="negatives drawn uniformly from the catalogue")
     temperature: float = Field(1.0, gt=0, description="divides the dot products")
     bar_repeats: bool = Field(True, description="items that cannot come again are no negatives")
@@ -97,12 +101,12 @@ class AugmentationSettings(_Settings):
 class TrainingSettings(_Settings):
     """How the parameters are found."""
 
-    epochs: int = Field(20, ge=1)
+    epochs: int = Field(20, ge=1, description="passes over the log, at most")
     pretraining_epochs: int = Field(0, ge=0, description="of these, the first ones that find hidden items")
     pretraining_mask: float = Field(0.2, gt=0, lt=1, description="share of items that they hide")
     rows: int = Field(8, ge=1, description="packed rows a step; many on a small log learn worse")
-    row_length: int | None = Field(None, ge=2, description="places of a packed row; None: max_length + 1")
-    learning_rate: float = Field(2e-3, gt=0)
+    row_length: int | None = Field(None, ge=2, description="places of a packed row; null: max_length + 1")
+    learning_rate: float = Field(2e-3, gt=0, description="of Adam, the highest")
     warm_up: float = Field(0.05, ge=0, lt=1, description="share of all steps; then a cosine to 0")
     beta_2: float = Field(0.98, gt=0, lt=1, description="of Adam")
     weight_decay: float = Field(0.0, ge=0, description="of AdamW, on matrices and tables")
@@ -111,19 +115,21 @@ class TrainingSettings(_Settings):
         0.05, ge=0, lt=1, description="share of all steps whose weights are averaged; 0: the last ones count"
     )
     half_life_days: float | None = Field(
-        None, gt=0, description="targets count half as much each so many days before the last; None: alike"
+        None, gt=0, description="targets count half as much each so many days before the last; null: alike"
     )
     rule_folds: int = Field(8, ge=2, description="parts of the users, each trained with the others' rules")
     patience: int = Field(5, ge=1, description="epochs without a better validation metric before the end")
     validation_users: int = Field(2000, ge=1, description="users whose val events are asked after an epoch")
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16"] = Field(
+        "float32", description="of matrix products; bfloat16 pays where the hardware has it"
+    )
     xla: bool = Field(True, description="compile the step; ten times as fast on a CPU")
 
 
 class Settings(_Settings):
     """A whole run."""
 
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, description="of the first weights, and of all that is drawn by lot")
     model: ModelSettings = ModelSettings()
     loss: LossSettings = LossSettings()
     augmentation: AugmentationSettings = AugmentationSettings()

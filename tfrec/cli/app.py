@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 # Each module has one function `register(app)`, which adds its commands.
-COMMANDS = ("quickstart", "prepare", "train", "evaluate", "export", "serve", "recommend")
+COMMANDS = ("quickstart", "prepare", "settings", "train", "evaluate", "export", "serve", "recommend")
 
 
 @contextlib.contextmanager
