@@ -12,6 +12,7 @@ from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.layers.attention import MASKED
+from tfrec.layers.rules import LEAST_WEIGHT
 from tfrec.packing import cut_windows
 from tfrec.rules import count_rules, fold_of_user, rule_matrix, strongest, together_matrix
 from tfrec.settings_file import load_settings
@@ -99,7 +100,7 @@ def test_scores_by_hand(rich_dataset: Callable[..., Dataset]) -> None:
     item, score = (x.numpy() for x in layer.candidates(query.rules))
     row, place = np.argwhere(rows.position >= 0)[40]
     newest = rows.inputs["item"][row, max(place - 2, 0) : place + 1][::-1]
-    alpha, beta = layer.exponent.numpy()
+    (alpha, beta), gamma = layer.exponent.numpy(), float(layer.popularity.numpy())
     counted = rule_matrix(
         dataset.sequences.keep(dataset.sequences.is_role("train")), model.spec.items
     ).toarray()
@@ -112,6 +113,7 @@ def test_scores_by_hand(rich_dataset: Callable[..., Dataset]) -> None:
                 continue
             expected = 0.5 + query.rules.score[row, place, e] + alpha * np.log(counted[x, y])
             expected -= beta * np.log(counted[x].sum())
+            expected -= gamma * np.log(max(counted[y].sum(), LEAST_WEIGHT))
             np.testing.assert_allclose(found, expected, rtol=1e-4)
             checked += 1
     assert checked > 5

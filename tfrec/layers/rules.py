@@ -1,9 +1,9 @@
 """Rule scores: what followed the newest events' items in other people's sessions.
 
-P(y) ∝ exp(q·e_y + b_y) + Σ_s exp(r_s)·[x_s = y] + Σ_n exp(u_n)·w(x_n → y)^α / w(x_n)^β, the last
-sum over the newest events n of the sequence, w the weights of sequential rules (`tfrec.rules`) and
-u_n learned as copy scores are. It is a memory of single co-occurrences beside what D dimensions can
-hold; the exponents are learned.
+P(y) ∝ exp(q·e_y + b_y) + Σ_s exp(r_s)·[x_s = y] + Σ_n exp(u_n)·w(x_n → y)^α / (w(x_n)^β w(y)^γ), the
+last sum over the newest events n of the sequence, w the weights of sequential rules (`tfrec.rules`)
+and u_n learned as copy scores are. It is a memory of single co-occurrences beside what D dimensions
+can hold. The exponents are learned: 1, 1, 0 are conditional probabilities, 1, ½, ½ cosines.
 """
 
 from typing import Any, NamedTuple
@@ -65,6 +65,7 @@ class RuleScores(keras.layers.Layer):
         start = keras.initializers.Constant(float(np.log(items)) - 2.0)
         self.place = self.add_weight(name="place", shape=(s.rule_events,), initializer=start)
         self.exponent = self.add_weight(name="exponent", shape=(2,), initializer="ones")
+        self.popularity = self.add_weight(name="popularity", shape=(), initializer="zeros")
 
         def fact(name: str, shape: tuple[int, ...], dtype: str) -> Any:
             return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
@@ -117,14 +118,14 @@ class RuleScores(keras.layers.Layer):
             fold: [...] int32, in training, whose users the rules must not know.
         """
         tables = tuple(tf.convert_to_tensor(x) for x in (self.item, self.weight, self.total))
-        at = weights.item
+        first = tf.zeros_like(weights.item)
         if fold is not None:
             tables = tuple(tf.reshape(x, [-1, *x.shape[2:]]) for x in self.folds[0])
-            at += fold[..., None] * self.spec.items
-        item, weight, total = (tf.gather(x, at) for x in tables)
+            first += fold[..., None] * self.spec.items
+        item, weight, total = (tf.gather(x, first + weights.item) for x in tables)
         alpha, beta = tf.unstack(tf.cast(self.exponent, tf.float32))
-        score = alpha * tf.math.log(tf.maximum(weight, LEAST_WEIGHT))
-        score += (weights.score - beta * tf.math.log(tf.maximum(total, LEAST_WEIGHT)))[..., None]
+        score = alpha * _log(weight) + (weights.score - beta * _log(total))[..., None]
+        score -= tf.cast(self.popularity, tf.float32) * _log(tf.gather(tables[2], first[..., None] + item))
         if fold is None:
             score += self.spec.settings.rule_boost
         score = tf.where(weight > 0, score, MASKED)
@@ -133,6 +134,10 @@ class RuleScores(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": self.spec.model_dump(mode="json")}
+
+
+def _log(weight: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(tf.maximum(weight, LEAST_WEIGHT))
 
 
 def _back(x: tf.Tensor, places: int) -> tf.Tensor:
