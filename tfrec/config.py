@@ -36,6 +36,9 @@ class ModelSettings(_Settings):
     rule_scope: Literal["session", "user"] = Field(
         "session", description="rules within a session, or through all of a user's"
     )
+    rule_discount: float = Field(
+        0.0, ge=0, le=1, description="the rules kept are those of the highest w(x → y) / w(y)^discount"
+    )
     rule_events: int = Field(8, ge=1, description="newest events whose rules count")
     rule_boost: float = Field(
         0.0, description="added to rule scores in answers: the best list is not the likeliest mixture"

@@ -37,7 +37,14 @@ def fold_of_user(users: int, folds: int) -> np.ndarray:
 
 
 def count_rules(
-    sequences: Sequences, size: int, count: int, folds: int, *, ordered: bool, within_session: bool = True
+    sequences: Sequences,
+    size: int,
+    count: int,
+    folds: int,
+    *,
+    ordered: bool,
+    within_session: bool = True,
+    discount: float = 0.0,
 ) -> tuple[Rules, Rules]:
     """Counts rules in the train events of all users, and of all but those of each fold.
 
@@ -52,6 +59,7 @@ def count_rules(
         ordered: whether the order inside sessions means something; if not, rules are the numbers
             of sessions that two items share.
         within_session: whether rules end with a session.
+        discount: of popular items, where rules are chosen; see `strongest`.
     """
     train = sequences.keep(sequences.is_role("train"))
     fold = fold_of_user(train.users, folds)[train.user_of_event]
@@ -60,9 +68,9 @@ def count_rules(
         part = train.keep(fold == number)
         parts.append(rule_matrix(part, size, within_session) if ordered else together_matrix(part, size))
     whole = sum(parts[1:], parts[0]).tocsr()
-    without = [strongest(whole - part, count) for part in parts]
+    without = [strongest(whole - part, count, discount) for part in parts]
     stacked = Rules(*(np.stack([getattr(rules, name) for rules in without]) for name in Rules._fields))
-    return strongest(whole, count), stacked
+    return strongest(whole, count, discount), stacked
 
 
 def rule_matrix(sequences: Sequences, size: int, within_session: bool = True) -> sp.csr_matrix:
@@ -104,15 +112,18 @@ def together_matrix(sequences: Sequences, size: int) -> sp.csr_matrix:
     return found
 
 
-def strongest(matrix: sp.csr_matrix, count: int) -> Rules:
-    """Returns the `count` heaviest rules of each item."""
+def strongest(matrix: sp.csr_matrix, count: int, discount: float = 0.0) -> Rules:
+    """Returns the `count` rules x → y of each item with the highest w(x → y) / w(y)^discount."""
     matrix = matrix.tocsr()
+    total = np.asarray(matrix.sum(axis=1)).ravel().astype(np.float32)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((-matrix.data, rows))
+    # An item from which no rule leads is as rare as can be told.
+    strength = matrix.data / np.maximum(total, 1.0)[matrix.indices] ** discount
+    order = np.lexsort((-strength, rows))
     place = np.arange(len(rows)) - matrix.indptr[rows]
     kept = (place < count) & (matrix.data[order] > ROUNDING)
     item = np.zeros((matrix.shape[0], count), np.int32)
     weight = np.zeros((matrix.shape[0], count), np.float32)
     item[rows[kept], place[kept]] = matrix.indices[order][kept]
     weight[rows[kept], place[kept]] = matrix.data[order][kept]
-    return Rules(item, weight, np.asarray(matrix.sum(axis=1)).ravel().astype(np.float32))
+    return Rules(item, weight, total)

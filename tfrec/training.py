@@ -122,6 +122,7 @@ def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowe
             settings.training.rule_folds,
             ordered=spec.ordered_sessions,
             within_session=within,
+            discount=spec.settings.rule_discount,
         )
         model.query_tower.rules.set_rules(*counted)
     return model

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 
 from tfrec.batches import pack_windows
 from tfrec.config import Settings
@@ -63,6 +64,16 @@ def test_the_strongest_are_kept(log: Dataset) -> None:
     assert rules.weight[A].tolist() == [2.0]
     assert rules.total[A] == 2.5
     assert rules.item[C].tolist() == [0]
+
+
+def test_popular_items_are_kept_for_less() -> None:
+    # 0 leads to 1 with weight 4 and to 2 with weight 2; of all rules 1 has 100, 2 has 4.
+    matrix = sp.csr_matrix([[0, 4, 2, 0], [0, 0, 0, 100], [0, 0, 0, 4], [0, 0, 0, 0]], dtype=np.float32)
+    assert strongest(matrix, 1).item[0].tolist() == [1]
+    rules = strongest(matrix, 2, discount=0.5)  # 4 / 10 and 2 / 2
+    assert rules.item[0].tolist() == [2, 1]
+    assert rules.weight[0].tolist() == [2, 4]
+    assert rules.total.tolist() == [6, 100, 4, 0]
 
 
 def test_a_fold_s_rules_are_those_of_the_other_users(log: Dataset) -> None:
