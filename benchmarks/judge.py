@@ -30,11 +30,17 @@ def require_judge() -> None:
         sys.exit("the judge is not here: expected ../shared/bench/judge.py beside the checkout")
 
 
-def prepare(dataset: str, folder: Path) -> DatasetSchema:
-    """Lets the judge split a log into `folder/events.parquet`, and makes it `folder/dataset`."""
+def prepare(dataset: str, folder: Path, *, strength: bool = True) -> DatasetSchema:
+    """Lets the judge split a log into `folder/events.parquet`, and makes it `folder/dataset`.
+
+    Args:
+        dataset: the judge's name of the log.
+        folder: to write to.
+        strength: whether events carry what the log knows of their strength.
+    """
     subprocess.run([sys.executable, str(JUDGE), "split", dataset, str(folder)], check=True, stdout=sys.stderr)
-    options = SOURCES["judge"].defaults.model_dump() | KNOWN.get(dataset, {}) | enrich(dataset, folder)
-    chosen = PrepareOptions.model_validate(options)
+    known = KNOWN.get(dataset, {}) | enrich(dataset, folder, strength)
+    chosen = PrepareOptions.model_validate(SOURCES["judge"].defaults.model_dump() | known)
     return data_prep.prepare("judge", [folder / "events.parquet"], folder / "dataset", chosen, overwrite=True)
 
 

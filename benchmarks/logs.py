@@ -20,17 +20,17 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 EVENTS, ITEMS = "events.parquet", "items.parquet"
 
 
-def enrich(dataset: str, folder: Path) -> dict[str, Any]:
-    """Adds the strength of events to `folder/events.parquet`, and writes `folder/items.parquet`.
+def enrich(dataset: str, folder: Path, strength: bool = True) -> dict[str, Any]:
+    """Adds the strength of events, if wanted, to `folder/events.parquet`, and writes `folder/items.parquet`.
 
     Returns:
         The options of `data_prep.prepare` that make it part of the dataset.
     """
-    strength = _strength(dataset, folder)
-    if strength:
+    context = _strength(dataset, folder) if strength else {}
+    if context:
         events = pd.read_parquet(folder / EVENTS)
-        events.assign(**strength).to_parquet(folder / EVENTS, index=False)
-    options: dict[str, Any] = {"context": dict.fromkeys(strength, "categorical")}
+        events.assign(**context).to_parquet(folder / EVENTS, index=False)
+    options: dict[str, Any] = {"context": dict.fromkeys(context, "categorical")}
     if dataset == "ebnerd":
         return options
     items, features = _items(dataset)

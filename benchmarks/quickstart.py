@@ -34,7 +34,8 @@ def main() -> None:
     figures = {"complete_run": not (folder / "dataset").exists()} | run_quickstart(folder)
     trained = TrainedModel.load(folder / "model")
     with tempfile.TemporaryDirectory() as scratch:
-        judge.prepare(DATASET, Path(scratch))
+        # The quickstart's requests say what was bought, not how many and at which price.
+        judge.prepare(DATASET, Path(scratch), strength=False)
         queries = Dataset.load(Path(scratch) / "dataset").in_rows_of(trained.facts)
         report(**figures, **judge.score(DATASET, trained.model, queries, Path(scratch)))
 

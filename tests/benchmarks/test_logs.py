@@ -68,3 +68,12 @@ def test_items_have_features(judge: ModuleType, tmp_path: Path, dataset: str, fe
     assert set(options["features"]) == features == set(items.columns) - {"item_id"}
     assert items.notna().all().all()
     assert items.item_id.is_unique
+
+
+def test_without_strength_events_stay_as_they_are(judge: ModuleType, tmp_path: Path) -> None:
+    events = judge.split("completejourney")
+    events.to_parquet(tmp_path / EVENTS, index=False)
+    options = enrich("completejourney", tmp_path, strength=False)
+    assert options["context"] == {}
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / EVENTS), events)
+    assert (tmp_path / ITEMS).exists()
