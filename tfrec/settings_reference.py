@@ -1,6 +1,6 @@
 """All settings as a YAML file to start from: each with its default, what it means, and what it may be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -18,18 +18,18 @@ def reference() -> str:
     for name, field in schema["properties"].items():
         section = schema["$defs"].get(field.get("$ref", "").rpartition("/")[2])
         if section is None:
-            lines += _described("", name, field)
+            lines.append(_described("", name, field))
         else:
             lines += ["", f"{name}:  # {section['description'].splitlines()[0]}"]
-            lines += [line for key, of in section["properties"].items() for line in _described("  ", key, of)]
+            lines += [_described("  ", key, of) for key, of in section["properties"].items()]
     return "\n".join(lines) + "\n"
 
 
-def _described(indent: str, key: str, field: Schema) -> Iterator[str]:
+def _described(indent: str, key: str, field: Schema) -> str:
     """A setting's line, with its comment."""
     value = yaml.safe_dump(field["default"], default_flow_style=True).splitlines()[0]
     comment = "; ".join(part for part in (field.get("description", ""), _allowed(field)) if part)
-    yield f"{indent}{key}: {value}" + (f"  # {comment}" if comment else "")
+    return f"{indent}{key}: {value}" + (f"  # {comment}" if comment else "")
 
 
 def _allowed(field: Schema) -> str:

@@ -8,10 +8,13 @@ import tensorflow as tf
 
 from tfrec.batches import pack_windows
 from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
+from tfrec.layers.attention import MASKED
 from tfrec.packing import cut_windows
 from tfrec.positives import ahead, further_weights
 from tfrec.settings_file import load_settings
+from tfrec.training import build_model
 
 
 def test_ahead_ends_in_zeros() -> None:
@@ -41,6 +44,34 @@ def test_what_follows_in_the_session_of_the_target(rich_dataset: Callable[..., D
                 and counted[later]
             )
             assert found[q, step - 1] == follows
+
+
+def test_copies_and_rules_are_summed_for_each_target(rich_dataset: Callable[..., Dataset]) -> None:
+    small = ["model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "model.rules=6"]
+    dataset, settings = rich_dataset(), load_settings(None, [*small, "loss.positives=3"])
+    epochs = Epochs(dataset, settings)
+    model = build_model(dataset, settings, epochs)
+    given: dict[str, tf.Tensor] = {}
+
+    def task(**parts: tf.Tensor) -> tf.Tensor:
+        given.update(parts)
+        return tf.constant(0.0)
+
+    model.task = task
+    x, y = next(epochs.batches(0))
+    query = model(x)
+    model.compute_loss(x, y, query)
+    np.testing.assert_array_equal(given["further"], further_weights(x, y["weight"], 2))
+    item, score = (t.numpy() for t in model.query_tower.rule_candidates(query.rules, y["fold"]))
+    items = {"copies": np.broadcast_to(x["item"][:, None], query.copy_score.shape), "rules": item}
+    scores = {"copies": query.copy_score.numpy(), "rules": score}
+    wanted = y["item"].ravel()
+    for kind, of in items.items():
+        of, r = of.reshape(len(wanted), -1), scores[kind].reshape(len(wanted), -1).astype(np.float64)
+        for step in range(3):
+            own = np.where(of[: len(of) - step] == wanted[step:, None], r[: len(r) - step], MASKED)
+            found = given[kind].target.numpy()[: len(own), step]
+            np.testing.assert_allclose(found, np.logaddexp.reduce(own, axis=-1), rtol=1e-5, atol=1e-5)
 
 
 def test_one_loss_alone_knows_several_targets() -> None:

@@ -139,10 +139,21 @@ def test_training_does_not_read_a_user_s_own_rules(rich_dataset: Callable[..., D
     assert layer is not None
     x, y = next(epochs.batches(0))
     query = model(x)
-    by_fold = layer.candidates(query.rules, y["fold"])[0].numpy()
+    layer.popularity.assign(0.7)
+    by_fold, score = (x.numpy() for x in layer.candidates(query.rules, y["fold"]))
     _, without = count_rules(epochs.sequences, model.spec.items, 6, 8, ordered=True)
     expected = without.item[y["fold"][..., None], query.rules.item.numpy()]
     np.testing.assert_array_equal(by_fold.reshape(expected.shape), expected)
+    # w(x → y), w(x) and w(y) are all of the fold's own rules; α and β are still 1.
+    at = y["fold"][..., None], query.rules.item.numpy()
+    led, logs = without.weight[at] > 0, np.log(np.maximum(without.total, LEAST_WEIGHT))
+    found = score.reshape(expected.shape)[led]
+    given = (query.rules.score.numpy() - logs[at])[..., None] - 0.7 * logs[
+        y["fold"][..., None, None], expected
+    ]
+    np.testing.assert_allclose(
+        found, (given + np.log(np.maximum(without.weight[at], LEAST_WEIGHT)))[led], rtol=1e-4
+    )
     # Places of one sequence belong to one user, and so to one fold.
     for row in range(len(x["segment"])):
         for segment in set(x["segment"][row]) - {0}:
