@@ -2,8 +2,9 @@
 
 The judge of `../shared/bench` splits the log; the model trains on `train` rows, tunes and stops on `val`
 rows, answers the `test` queries, and the judge scores the answers. The last line is one JSON object: the
-judge's metrics under their names, NDCG@10 by slice, seconds of each step and of an epoch, epochs,
-parameters and peak memory. `--record` appends it to `benchmarks/results/accuracy.jsonl`.
+judge's metrics under their names, NDCG@10 by slice, seconds of each step, of every epoch its seconds and its
+NDCG@10 on val queries, parameters and peak memory. `--record` appends it to
+`benchmarks/results/accuracy.jsonl`.
 
 `--minutes` bounds the wall time of training, validation included. The learning rate falls along a cosine
 to the last epoch, so the epochs are fitted to the time before: a few steps are taken first, in a process of

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from benchmarks.curve import Point
 from tfrec.evaluation_plots import COLOURS, DPI
 
-TITLES = {"tfrec": "tfrec", "rectools": "RecTools"}
+OURS, RECTOOLS = "tfrec", "rectools"
+TITLES = {OURS: "tfrec", RECTOOLS: "RecTools"}
 COLUMNS = 2
 
 

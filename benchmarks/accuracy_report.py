@@ -6,14 +6,23 @@ command that records it. Nothing outside the markers is touched.
 """
 
 import argparse
+import itertools
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.ablation_tables import ablation_table, history_table
-from benchmarks.accuracy_plots import TITLES, save
-from benchmarks.accuracy_tables import GOALS, Line, accuracy_table, of, peers_table, time_table
+from benchmarks.accuracy_plots import OURS, RECTOOLS, TITLES, save
+from benchmarks.accuracy_tables import (
+    GOALS,
+    Line,
+    accuracy_table,
+    newest_runs,
+    of,
+    peers_table,
+    time_table,
+)
 from benchmarks.curve import Point
 from benchmarks.places import ABLATION, ACCURACY, CURVES, PEERS, RESULTS, ROOT, SPEED, recorded
 from benchmarks.speed_table import speed_table
@@ -24,8 +33,8 @@ COMMANDS = {
     ACCURACY: "python -m benchmarks.accuracy {} --seed 1 --record",
     PEERS: "python -m benchmarks.peers {} --method rectools --record",
     ABLATION: "python -m benchmarks.ablation {}",
-    CURVES: "python -m benchmarks.curves {0} --record` and "
-    "`.venv-peers/bin/python -m benchmarks.rectools_curve {0} --record",
+    CURVES: "python -m benchmarks.accuracy {0} --seed 1 --record` and "
+    "`python -m benchmarks.peers {0} --method rectools --curve --record",
     SPEED: "python -m benchmarks.training_speed --record",
 }
 Curves = dict[str, dict[str, list[Point]]]
@@ -38,7 +47,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--document", type=Path, default=DOCUMENT)
     options = parser.parse_args(arguments)
     lines: dict[str, list[Line]] = {name: [*recorded(name, options.results)] for name in COMMANDS}
-    curves = curves_of(lines[CURVES])
+    curves = curves_of(lines[ACCURACY], lines[CURVES])
     text = options.document.read_text(encoding="utf-8")
     for name, body in sections(lines, curves).items():
         text = between_markers(text, name, body, options.document)
@@ -65,7 +74,7 @@ def sections(lines: dict[str, list[Line]], curves: Curves) -> dict[str, str]:
     return {
         ACCURACY: with_notes(ACCURACY, accuracy_table(lines[ACCURACY], lines[PEERS])),
         PEERS: with_notes(PEERS, peers_table(lines[PEERS]) if lines[PEERS] else ""),
-        CURVES: with_notes(CURVES, plot, time_table(curves, peer="rectools", ours="tfrec")),
+        CURVES: with_notes(CURVES, plot, time_table(curves, peer=RECTOOLS, ours=OURS)),
         ABLATION: with_notes(ABLATION, *ablations),
         SPEED: with_notes(SPEED, speed_table(lines[SPEED])),
     }
@@ -81,24 +90,34 @@ def missing(lines: dict[str, list[Line]], curves: Curves) -> list[str]:
     return notes + ([] if lines[SPEED] else [_note(SPEED, "")])
 
 
-def curves_of(lines: Sequence[Line]) -> Curves:
-    """Returns the points by dataset and method, of the run with the best NDCG@10 of each."""
+def curves_of(accuracy: Sequence[Line], peers: Sequence[Line]) -> Curves:
+    """Returns points by dataset and method: of our newest settings' first seed, of the peer's best run.
+
+    Args:
+        accuracy: recorded runs of ours.
+        peers: recorded epochs of peers.
+    """
+    found: Curves = {dataset: {} for dataset in GOALS}
+    for dataset, methods in found.items():
+        timed = [run for run in newest_runs(of(accuracy, dataset, role="test")) if "epoch_train_s" in run]
+        if timed:
+            methods[OURS] = points_of(timed[0]["epoch_train_s"], timed[0]["val_ndcg@10"])
     runs: dict[tuple[str, str, str], list[Point]] = {}
-    for line in lines:
+    for line in peers:
         if "ndcg" in line:
             key = (line["dataset"], line["method"], line["run"])
-            fields = {name: line[name] for name in Point.__dataclass_fields__}
-            runs.setdefault(key, []).append(Point(**fields))
-    found: Curves = {}
+            runs.setdefault(key, []).append(Point(line["epoch"], line["train_s"], line["ndcg"]))
     for (dataset, method, _), points in runs.items():
-        of_dataset = found.setdefault(dataset, {})
-        if method not in of_dataset or _best(points) > _best(of_dataset[method]):
-            of_dataset[method] = points
-    return {
-        dataset: {method: found[dataset][method] for method in TITLES if method in found[dataset]}
-        for dataset in GOALS
-        if dataset in found
-    }
+        methods = found[dataset]
+        if method not in methods or _best(points) > _best(methods[method]):
+            methods[method] = points
+    return {dataset: methods for dataset, methods in found.items() if methods}
+
+
+def points_of(epoch_s: Sequence[float], ndcg: Sequence[float]) -> list[Point]:
+    """Returns the points of epochs that took so long, and ended so."""
+    so_far = itertools.accumulate(epoch_s)
+    return [Point(i, seconds, value) for i, (seconds, value) in enumerate(zip(so_far, ndcg, strict=True), 1)]
 
 
 def between_markers(text: str, name: str, body: str, document: Path = DOCUMENT) -> str:

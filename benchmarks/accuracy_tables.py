@@ -76,7 +76,7 @@ def time_table(curves: Mapping[str, Mapping[str, Sequence[Point]]], peer: str, o
         if peer not in methods or ours not in methods:
             continue
         best = max(methods[peer], key=lambda point: point.ndcg)
-        seconds = seconds_to_reach(list(methods[ours]), best.ndcg)
+        seconds = seconds_to_reach(methods[ours], best.ndcg)
         reached = ["never", NONE] if seconds is None else [f"{seconds:.0f}", f"{seconds / best.train_s:.2f}"]
         top = max(point.ndcg for point in methods[ours])
         rows.append([dataset, f"{best.ndcg:.4f}", f"{best.train_s:.0f}", *reached, f"{top:.4f}"])

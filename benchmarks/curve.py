@@ -1,11 +1,13 @@
-"""Validation NDCG@10 against seconds of training: one form for every method.
+"""A peer's validation NDCG@10 against its seconds of training.
 
-A line an epoch, then one with what it comes to; all carry the name of their run. Nothing beyond the
+A line an epoch, then one with what it comes to; all carry the name of their run. Ours stands in the lines of
+`benchmarks.accuracy`. Nothing beyond the
 standard library here, so that the peers' environment can import it.
 """
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -15,21 +17,30 @@ from benchmarks.report import machine, versions
 
 @dataclass(frozen=True)
 class Point:
-    """An epoch.
+    """What an epoch ended with.
 
     Attributes:
         epoch: from 1.
         train_s: seconds of training since the beginning, compilation included, measuring not.
-        events_per_s: real events of the epoch, by its own seconds of training.
-        sequences_per_s: likewise, user sequences (or windows of one) that were trained with.
         ndcg: NDCG@10 on val queries.
     """
 
     epoch: int
     train_s: float
+    ndcg: float
+
+
+@dataclass(frozen=True)
+class Paced(Point):
+    """A point with the pace of its epoch.
+
+    Attributes:
+        events_per_s: real events of the epoch, by its own seconds of training.
+        sequences_per_s: likewise, user sequences that were trained with.
+    """
+
     events_per_s: float
     sequences_per_s: float
-    ndcg: float
 
 
 @dataclass
@@ -38,7 +49,7 @@ class Curve:
 
     Attributes:
         dataset: the judge's name.
-        method: "tfrec", or the peer.
+        method: the peer.
         settings: of the run, as far as they tell it from others.
         keep: append the lines to `benchmarks/results/curves.jsonl`.
         points: so far.
@@ -48,10 +59,10 @@ class Curve:
     method: str
     settings: dict[str, Any]
     keep: bool = False
-    points: list[Point] = field(default_factory=list)
+    points: list[Paced] = field(default_factory=list)
     run: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
-    def add(self, point: Point) -> None:
+    def add(self, point: Paced) -> None:
         """Takes the next epoch."""
         self.points.append(point)
         self._tell({name: round(value, 5) for name, value in asdict(point).items()})
@@ -68,7 +79,7 @@ class Curve:
             record(CURVES, line)
 
 
-def summary(points: list[Point]) -> dict[str, Any]:
+def summary(points: list[Paced]) -> dict[str, Any]:
     """Returns the best NDCG@10, its epoch, the seconds to it, and the speed without the first epoch.
 
     The first epoch compiles and fills caches; it counts for the seconds, and for the speed only
@@ -93,6 +104,6 @@ def summary(points: list[Point]) -> dict[str, Any]:
     }
 
 
-def seconds_to_reach(points: list[Point], value: float) -> float | None:
+def seconds_to_reach(points: Sequence[Point], value: float) -> float | None:
     """Returns the seconds of training after which NDCG@10 was first at least the value; None: never."""
     return next((p.train_s for p in points if p.ndcg >= value), None)

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import judge
-from benchmarks.places import DATASETS, PEERS, PEERS_PYTHON, SHARED_BENCH, record, require
+from benchmarks.places import CONFIGS, DATASETS, PEERS, PEERS_PYTHON, SHARED_BENCH, record, require
 from benchmarks.processes import run_json
 from benchmarks.report import machine, report, versions
+from tfrec.settings_file import load_settings
 
 RECTOOLS = "rectools"
 SIMPLE = ("pop", "own", "sr", "vsknn", "vsknn+own")
@@ -84,7 +85,10 @@ def command(options: argparse.Namespace, passed_on: Sequence[str], answers: Path
         if not options.curve:
             return [python, SHARED_BENCH / RECTOOLS_SCRIPT, options.dataset, answers, *further]
         keep = ["--record"] if options.record else []
-        return [python, "-m", CURVE_MODULE, options.dataset, "--answers", answers, *keep, *further]
+        # Those that our own curve asks.
+        users = load_settings(CONFIGS / f"{options.dataset}.yaml").training.validation_users
+        asked = ["--users", str(users)]
+        return [python, "-m", CURVE_MODULE, options.dataset, "--answers", answers, *keep, *asked, *further]
     script = [sys.executable, SHARED_BENCH / SIMPLE_SCRIPT, options.dataset, options.method, answers]
     return [*script, "--role", options.role, *passed_on]
 

@@ -26,7 +26,7 @@ from rectools import Columns
 from rectools.dataset import Dataset
 
 from benchmarks.counting import asked_users, contexts
-from benchmarks.curve import Curve, Point
+from benchmarks.curve import Curve, Paced
 from benchmarks.rectools_model import COLUMNS, add_options, build, clock_of, events_frame, train_rows
 
 K = 10
@@ -75,12 +75,12 @@ def run(options: argparse.Namespace, curve: Curve, frame: pd.DataFrame, never_ag
         seconds = clock.train_s - train_s
         ndcg = queries.ndcg(model)
         curve.add(
-            Point(
+            Paced(
                 epoch=epoch,
                 train_s=clock.train_s,
+                ndcg=ndcg,
                 events_per_s=(clock.events - events) / seconds,
                 sequences_per_s=(clock.sequences - sequences) / seconds,
-                ndcg=ndcg,
             )
         )
         events, sequences, train_s = clock.events, clock.sequences, clock.train_s

@@ -1,4 +1,4 @@
-"""One training, timed, and scored by the judge: what `accuracy`, `ablation` and `curves` share."""
+"""One training, timed, and scored by the judge: what `accuracy` and `ablation` share."""
 
 import resource
 import statistics
@@ -14,7 +14,7 @@ from benchmarks import judge
 from tfrec import metrics
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
-from tfrec.run import SECONDS
+from tfrec.run import MONITOR, SECONDS
 from tfrec.slices import query_slices
 from tfrec.training import train
 
@@ -78,7 +78,8 @@ def run_trial(
         "epoch_s": round(epoch_seconds(facts["history"]), 2),
         "epochs": facts["epochs"],
         "best_epoch": facts["best_epoch"],
-        "val_ndcg@10": [round(entry["val_ndcg@10"], 5) for entry in facts["history"]],
+        "epoch_train_s": [round(entry[SECONDS], 1) for entry in facts["history"]],
+        "val_ndcg@10": [round(entry[MONITOR], 5) for entry in facts["history"]],
         "parameters": facts["parameters"],
         "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }

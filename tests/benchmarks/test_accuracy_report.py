@@ -56,9 +56,7 @@ CURVE_LINES = [
     point("a", "rectools", 1, 60, 0.02),
     point("a", "rectools", 2, 120, 0.03),
     point("b", "rectools", 1, 60, 0.01),
-    point("c", "tfrec", 1, 20, 0.025),
-    point("c", "tfrec", 2, 30, 0.04),
-    {"run": "c", "dataset": "beauty", "method": "tfrec", "best_ndcg": 0.04},
+    {"run": "b", "dataset": "beauty", "method": "rectools", "best_ndcg": 0.01},
 ]
 SPEED_LINE = {
     "beauty": {
@@ -122,12 +120,14 @@ def test_what_the_history_gives_is_shown_by_slice() -> None:
 
 
 def test_time_to_the_peers_best() -> None:
-    curves = curves_of(CURVE_LINES)
+    epochs = {"epoch_train_s": [20.0, 10.0], "val_ndcg@10": [0.025, 0.04]}
+    timed = [run("beauty", 2, 0.3) | epochs | {"val_ndcg@10": [0.5, 0.6]}, run("beauty", 1, 0.3) | epochs]
+    curves = curves_of(timed, CURVE_LINES)
     assert [p.ndcg for p in curves["beauty"]["rectools"]] == [0.02, 0.03]
     cells = row(time_table(curves, peer="rectools", ours="tfrec"), "beauty")
     assert cells[1:] == ["0.0300", "120", "30", "0.25", "0.0400"]
-    slower = curves_of([line for line in CURVE_LINES if line.get("epoch") != 2])
-    assert row(time_table(slower, peer="tfrec", ours="rectools"), "beauty")[3:5] == ["never", "-"]
+    assert row(time_table(curves, peer="tfrec", ours="rectools"), "beauty")[3:5] == ["never", "-"]
+    assert curves_of([run("beauty", 1, 0.3)], []) == {}
 
 
 def test_speed_is_of_the_newest_line() -> None:

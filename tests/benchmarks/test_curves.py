@@ -8,21 +8,15 @@ import numpy as np
 import pytest
 
 from benchmarks import curve as curve_module
+from benchmarks.accuracy_report import points_of
 from benchmarks.counting import asked_users, contexts, real_events
-from benchmarks.curve import Curve, Point, seconds_to_reach, summary
-from benchmarks.curves import points_of
+from benchmarks.curve import Curve, Paced, Point, seconds_to_reach, summary
 from benchmarks.places import CURVES, record, recorded
 from benchmarks.trial import epoch_seconds
-from tfrec.run import MONITOR, SECONDS, validation_positions
+from tfrec.run import SECONDS, validation_positions
 from tfrec.schema import ROLES
 from tfrec.sequences import Sequences
 from tfrec.settings_file import load_settings
-
-HISTORY = [
-    {SECONDS: 10.0, MONITOR: 0.1, "loss": 3.0},
-    {SECONDS: 4.0, MONITOR: 0.3, "loss": 2.0},
-    {SECONDS: 6.0, MONITOR: 0.2, "loss": 1.0},
-]
 
 
 def test_padding_is_no_event_and_the_last_event_of_a_shifted_sequence_is_one() -> None:
@@ -57,38 +51,45 @@ def test_the_same_users_are_asked_as_by_tfrec() -> None:
     assert len(asked_users(raw_users, 100, 3)) == users
 
 
-def test_a_history_becomes_points_whose_seconds_add_up() -> None:
-    points = points_of(HISTORY, events=1200, windows=60)
-    assert [p.train_s for p in points] == [10, 14, 20]
-    assert [p.events_per_s for p in points] == [120, 300, 200]
-    assert [p.sequences_per_s for p in points] == [6, 15, 10]
-    assert [p.ndcg for p in points] == [0.1, 0.3, 0.2]
+def paced(epochs: int) -> list[Paced]:
+    """1,200 events and 60 sequences an epoch, of 10, 4 and 6 seconds."""
+    values = [(10, 10, 0.1), (14, 4, 0.3), (20, 6, 0.2)]
+    return [
+        Paced(i, train_s, ndcg, 1200 / own, 60 / own)
+        for i, (train_s, own, ndcg) in enumerate(values[:epochs], 1)
+    ]
+
+
+def test_seconds_of_epochs_add_up() -> None:
+    points = points_of([10.0, 4.0, 6.0], [0.1, 0.3, 0.2])
+    assert points == [Point(1, 10.0, 0.1), Point(2, 14.0, 0.3), Point(3, 20.0, 0.2)]
 
 
 def test_the_first_epoch_counts_for_the_seconds_and_not_for_the_speed() -> None:
-    found = summary(points_of(HISTORY, events=1200, windows=60))
+    found = summary(paced(3))
     assert found["best_epoch"] == 2
     assert found["best_ndcg"] == 0.3
     assert found["seconds_to_best"] == 14
     assert found["epoch_s"] == 5
     assert found["mean_events_per_s"] == 240  # 2400 events in 10 seconds
-    assert summary(points_of(HISTORY[:1], 1200, 60))["mean_events_per_s"] == 120
-    assert epoch_seconds(HISTORY) == 5
-    assert epoch_seconds(HISTORY[:1]) == 10
+    assert found["mean_sequences_per_s"] == 12
+    assert summary(paced(1))["mean_events_per_s"] == 120
+    history = [{SECONDS: seconds} for seconds in (10.0, 4.0, 6.0)]
+    assert epoch_seconds(history) == 5
+    assert epoch_seconds(history[:1]) == 10
 
 
 def test_seconds_to_reach_a_value_are_those_of_the_first_epoch_that_has_it() -> None:
-    points = points_of(HISTORY, 1200, 60)
-    assert seconds_to_reach(points, 0.15) == 14
-    assert seconds_to_reach(points, 0.31) is None
+    assert seconds_to_reach(paced(3), 0.15) == 14
+    assert seconds_to_reach(paced(3), 0.31) is None
 
 
 def test_lines_of_a_run_are_printed_and_kept(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(curve_module, "record", lambda name, line: record(name, line, tmp_path))
-    curve = Curve("beauty", "tfrec", {"seed": 1}, keep=True)
-    curve.add(Point(1, 2.0, 100.0, 10.0, 0.123456))
+    curve = Curve("beauty", "rectools", {"seed": 1}, keep=True)
+    curve.add(Paced(1, 2.0, 0.123456, 100.0, 10.0))
     curve.end(peak_mb=12.4)
     kept = recorded(CURVES, tmp_path)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == kept

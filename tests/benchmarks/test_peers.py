@@ -32,7 +32,8 @@ def test_further_options_reach_the_shared_script(tmp_path: Path, monkeypatch: py
     assert rectools[2:] == ["ebnerd", OUT, "--minutes", "20", "--loss", "gBCE"]
     curve = peers.command(options("rectools", curve=True, record=True), ["--loss", "gBCE"], OUT)
     assert curve[1:5] == ["-m", "benchmarks.rectools_curve", "ebnerd", "--answers"]
-    assert curve[5:] == [OUT, "--record", "--loss", "gBCE"]
+    # The users of configs/ebnerd.yaml, unless others are named behind.
+    assert curve[5:] == [OUT, "--record", "--users", "1000", "--loss", "gBCE"]
 
 
 def test_without_the_environment_it_says_how_to_make_it(
