@@ -39,7 +39,7 @@ class FileTable:
         return at + self.first_row + np.searchsorted(before, at, side="right")
 
 
-HINT = "Name the columns with --user, --item, --time."
+HINT = "Name the columns with --user, --item, --time; of impressions with --impression-id, --shown, --label."
 SHOWN = 30
 LONGEST = 60
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from data_prep.file_table import present
 from data_prep.files import read_file
-from data_prep.options import fits_a_file
+from data_prep.names import fits_a_file
 from tfrec.errors import DataError, SettingsError
 
 MANY_SHARE = 0.01

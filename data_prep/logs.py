@@ -1,14 +1,14 @@
 """Files -> a log: columns are read and checked, bad rows set aside with a reason."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from data_prep.columns import column, together
 from data_prep.file_table import FileTable
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions
@@ -17,7 +17,6 @@ from data_prep.times import read_positions, read_times
 from data_prep.values import MAX_ID_BYTES, encode, read_context, too_long, undecoded
 from tfrec.errors import DataError
 
-T = TypeVar("T")
 UNIT_HINT = ". Times were read as {}: --time-unit forces another, --no-clock takes numbers as a mere order."
 
 
@@ -55,10 +54,10 @@ def read_log(files: Sequence[FileTable], options: PrepareOptions) -> Reading:
     if not rows:
         names = ", ".join(str(f.path) for f in files)
         raise DataError(f"{names}: the log is empty; expected at least one row of user, item and time")
-    table = _together(files)
-    user, item = _column(table, options.user, encode), _column(table, options.item, encode)
-    session = _column(table, options.session, encode) if options.session else None
-    times = _column(
+    table = together(files)
+    user, item = column(table, options.user, encode), column(table, options.item, encode)
+    session = column(table, options.session, encode) if options.session else None
+    times = column(
         table,
         options.time,
         read_positions
@@ -92,42 +91,14 @@ def read_log(files: Sequence[FileTable], options: PrepareOptions) -> Reading:
         event=_event_types(table, options),
         session=session,
         context={
-            name: _column(table, name, functools.partial(read_context, kind=kind))
+            name: column(table, name, functools.partial(read_context, kind=kind))
             for name, kind in options.context.items()
         },
     )
     return Reading(log.take(~bad), rejected, rows, times.unit)
 
 
-def _together(files: Sequence[FileTable]) -> pa.Table:
-    """The tables of all files; a column whose type differs between them becomes text."""
-    tables = [f.table for f in files]
-    try:
-        return pa.concat_tables(tables)
-    except pa.ArrowInvalid:
-        return pa.concat_tables(
-            [t.cast(pa.schema([(n, pa.string()) for n in t.column_names])) for t in tables]
-        )
-
-
-def _column(table: pa.Table, name: str, read: Callable[[pa.Array], T]) -> T:
-    """Reads a column.
-
-    Raises:
-        DataError: it is of a type that cannot be read so.
-    """
-    values = table[name].combine_chunks()
-    if isinstance(values, pa.ChunkedArray):  # a table without rows, or beyond 2 GiB of text
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
-    try:
-        return read(values.dictionary_decode() if pa.types.is_dictionary(values.type) else values)
-    except pa.ArrowException as error:
-        raise DataError(
-            f"column {name!r} holds {values.type}; expected integers, numbers or text ({str(error)[:200]})"
-        ) from error
-
-
 def _event_types(table: pa.Table, options: PrepareOptions) -> Column:
     if options.event is None:
         return Column(np.zeros(table.num_rows, np.int32), pd.Index(["event"], dtype=object))
-    return _column(table, options.event, lambda values: encode(values.cast(pa.string()), integers=False))
+    return column(table, options.event, lambda values: encode(values.cast(pa.string()), integers=False))

@@ -5,16 +5,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from data_prep.impression_options import ImpressionOptions
+from data_prep.names import fits_a_file
 from tfrec.schema import Repeats
 
 TimeUnit = Literal["auto", "iso", "s", "ms", "us"]
 Split = Literal["last_session", "leave_one_out", "global_time", "none"]
-LONGEST_NAME = 200
-
-
-def fits_a_file(name: str) -> bool:
-    """Returns whether the name of a column can be part of a file's name, as that of a vocabulary is."""
-    return 0 < len(name.encode()) <= LONGEST_NAME and not set(name) & {"/", "\\", "\0"}
 
 
 class PrepareOptions(BaseModel):
@@ -36,6 +32,7 @@ class PrepareOptions(BaseModel):
     features: dict[str, Literal["auto", "categorical", "multi", "numeric", "none"]] = Field(
         default_factory=dict, description="kinds of item features; `none` leaves one out"
     )
+    impressions: ImpressionOptions | None = Field(None, description="what was shown, and what came of it")
     session_gap_s: int = Field(1800, ge=1, description="a longer gap in time ends a session")
     ordered_sessions: bool = Field(True, description="False: the order inside a session means nothing")
     has_clock: bool | None = Field(None, description="whether times are clock times; None: found out")

@@ -38,6 +38,12 @@ class Report:
             f"{'clock times' if schema.has_clock else 'positions for times'}; "
             f"{'items never repeat' if schema.repeats == 'never' else f'items repeat {schema.repeats}'}"
         )
+        if shown := schema.impressions:
+            console.print(
+                f"impressions: {shown.train:,} train, {shown.val:,} val, {shown.test:,} test, of "
+                f"{shown.candidates:,} candidates; labels: {', '.join(shown.labels)}",
+                markup=False,
+            )
         for what, columns in (("context", schema.context), ("item features", schema.item_features)):
             if columns:
                 found = ", ".join(f"{column.name} ({column.kind})" for column in columns)

@@ -11,12 +11,20 @@ import pyarrow as pa
 import tfrec
 from data_prep.catalogue import Catalogue
 from data_prep.facts import context_facts, count, found_repeats
+from data_prep.impression_table import ImpressionTable
+from data_prep.impression_writing import write_impressions
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions
 from data_prep.sequences import SequenceTable, write_sequences
 from data_prep.splits import TRAIN
 from data_prep.vocabularies import TrainValues, train_values
-from tfrec.schema import CATALOGUE_FILE, REJECTED_FILE, VOCABULARY_FOLDER, DatasetSchema
+from tfrec.schema import (
+    CATALOGUE_FILE,
+    REJECTED_FILE,
+    VOCABULARY_FOLDER,
+    DatasetSchema,
+    ImpressionFacts,
+)
 
 
 @dataclass
@@ -29,6 +37,7 @@ class DatasetParts:
         session: [E] int64 numbers over all users, rising.
         role: [E] int8.
         catalogue: of train events.
+        impressions: None where there are none.
         rejected: rows set aside.
         options: that led here.
         has_clock: whether times are unix seconds.
@@ -39,6 +48,7 @@ class DatasetParts:
     session: np.ndarray
     role: np.ndarray
     catalogue: Catalogue
+    impressions: ImpressionTable | None
     rejected: pd.DataFrame
     options: PrepareOptions
     has_clock: bool
@@ -69,9 +79,14 @@ class DatasetParts:
             for name, found in contexts.items()
             if isinstance(found, TrainValues)
         }
+        shown = None
+        if self.impressions is not None:
+            items = vocabularies["item"]
+            shown, categories = write_impressions(self.impressions, items, log.item.values, folder)
+            vocabularies |= {f"impression.{name}": values for name, values in categories.items()}
         for name, values in vocabularies.items():
             pd.DataFrame({"value": values}).to_parquet(vocabulary / f"{name}.parquet", index=False)
-        schema = self._schema(len(starts), shards, events, contexts)
+        schema = self._schema(len(starts), shards, events, contexts, shown)
         schema.save(folder)
         return schema
 
@@ -94,7 +109,12 @@ class DatasetParts:
         }
 
     def _schema(
-        self, users: int, shards: int, events: TrainValues, contexts: dict[str, TrainValues | np.ndarray]
+        self,
+        users: int,
+        shards: int,
+        events: TrainValues,
+        contexts: dict[str, TrainValues | np.ndarray],
+        shown: ImpressionFacts | None,
     ) -> DatasetSchema:
         log, options, train = self.log, self.options, self.role == TRAIN
         return DatasetSchema.model_validate(
@@ -118,6 +138,7 @@ class DatasetParts:
                 "repeats": options.repeats or found_repeats(log, self.session, train),
                 "context": context_facts(contexts, train),
                 "item_features": self.catalogue.features,
+                "impressions": shown,
                 "item_name_columns": self.catalogue.names,
                 "first_time": int(log.time.min()),
                 "last_time": int(log.time.max()),

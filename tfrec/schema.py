@@ -12,6 +12,8 @@ A dataset folder::
     vocabulary/event_type.parquet   likewise, for event types
     vocabulary/context.NAME.parquet likewise, for each categorical context column
     vocabulary/feature.NAME.parquet likewise, for each categorical or multi-valued item feature
+    impressions.parquet             where the log has impressions: `IMPRESSION_COLUMNS`, by time
+    vocabulary/impression.NAME.parquet   values of each categorical context column of impressions
     rejected.parquet                `file`, `row_number`, `reason`, and the raw fields as strings
 """
 
@@ -36,6 +38,7 @@ ROLES = ("train", "val", "test")
 SCHEMA_FILE = "schema.json"
 CATALOGUE_FILE = "catalogue.parquet"
 REJECTED_FILE = "rejected.parquet"
+IMPRESSIONS_FILE = "impressions.parquet"
 SEQUENCES_FOLDER = "sequences"
 VOCABULARY_FOLDER = "vocabulary"
 
@@ -48,6 +51,17 @@ SEQUENCE_COLUMNS: Mapping[str, str] = {
     "time": "list<int64>: unix seconds; without clock times the position in the user's history",
     "role": "list<int8>: place in ROLES",
     # and `context.NAME` for each context column: list<int32> rows, or list<float32> raw numbers
+}
+
+IMPRESSION_COLUMNS: Mapping[str, str] = {
+    "impression_id": "raw id: int64 or string",
+    "user_id": "raw id; it need not be that of a sequence",
+    "time": "int64: unix seconds",
+    "role": "int8: place in ROLES",
+    "item": "list<int32>: rows of the items shown (UNKNOWN_ROW: in no train event)",
+    # `label.NAME` for each label: list<int8>, 0 or 1; `statistic.NAME` for each statistic: list<float32>, as
+    # of the moment, from what came strictly before it, NaN where nothing did;
+    # and `context.NAME` for each context column: int32 rows, or float32 raw numbers
 }
 
 IdType = Literal["int64", "string"]
@@ -77,6 +91,27 @@ class ItemFeature(_Frozen):
     size: int = Field(0, description="categorical and multi: rows, padding and unknown included")
     mean: float = 0.0
     std: float = 1.0
+
+
+class Statistic(_Frozen):
+    """What was known of a candidate at its moment; mean and deviation of log(1 + x) over train candidates."""
+
+    name: str
+    mean: float = 0.0
+    std: float = 1.0
+
+
+class ImpressionFacts(_Frozen):
+    """What the impressions of a dataset are."""
+
+    labels: tuple[str, ...]
+    context: tuple[ContextColumn, ...] = ()
+    statistics: tuple[Statistic, ...]
+    train: int
+    val: int
+    test: int
+    candidates: int = Field(description="of all impressions")
+    longest: int = Field(description="candidates of the longest")
 
 
 class Counts(_Frozen):
@@ -110,6 +145,7 @@ class DatasetSchema(_Frozen):
     repeats: Repeats = Field(description="where the log shows a user an item again")
     context: tuple[ContextColumn, ...] = ()
     item_features: tuple[ItemFeature, ...] = ()
+    impressions: ImpressionFacts | None = Field(None, description="None: the log has none")
     item_name_columns: tuple[str, ...] = Field(
         (), description="catalogue columns that name an item to people"
     )

@@ -38,6 +38,18 @@ def prepare(
     feature: Annotated[
         list[str] | None, typer.Option(help="a feature's kind: NAME:numeric, :categorical, :multi or :none")
     ] = None,
+    impressions: Annotated[Path | None, typer.Option(help="a file of what was shown")] = None,
+    impression_id: Annotated[
+        str | None, typer.Option(help="column of their ids: one row a shown item; else one an impression")
+    ] = None,
+    shown: Annotated[str | None, typer.Option(help="without ids: their column of lists of items")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="a label of shown items, as NAME=COLUMN; default click=clicked")
+    ] = None,
+    impression_context: Annotated[
+        list[str] | None, typer.Option(help="a column of theirs, as NAME or NAME:numeric or NAME:categorical")
+    ] = None,
+    impression_role: Annotated[str | None, typer.Option(help="their column of train, val or test")] = None,
     session_gap: Annotated[int | None, typer.Option(help="seconds; a longer gap ends a session")] = None,
     unordered_sessions: Annotated[
         bool | None, typer.Option(help="the order inside a session means nothing")
@@ -77,6 +89,14 @@ def prepare(
         "items_file": items,
         "items_id": items_id,
         "features": _pairs("--feature", feature),
+        "impressions": _impressions(
+            impressions,
+            id=impression_id,
+            shown=shown,
+            labels=_named("--label", label),
+            context=_pairs("--impression-context", impression_context),
+            role=impression_role,
+        ),
         "session_gap_s": session_gap,
         "ordered_sessions": _not(unordered_sessions),
         "has_clock": clock,
@@ -103,6 +123,24 @@ def prepare(
         raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
     data_prep.prepare(source, paths or [], out, options, overwrite=overwrite)
     Console().print(f"{out}\nNext: tfrec train {out} --out model", markup=False, soft_wrap=True)
+
+
+def _impressions(file: Path | None, **given: Any) -> dict[str, Any] | None:
+    """Options of impressions; None without a file of them."""
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if file is None and chosen:
+        raise SettingsError("options of impressions were given without --impressions FILE")
+    return None if file is None else {"file": file, **chosen}
+
+
+def _named(option: str, values: list[str] | None) -> dict[str, str] | None:
+    """`NAME=COLUMN` as a mapping."""
+    if not values:
+        return None
+    split = [value.partition("=") for value in values]
+    if any(not name or not column for name, _, column in split):
+        raise SettingsError(f"{option} {values!r}: expected NAME=COLUMN")
+    return {name: column for name, _, column in split}
 
 
 def _not(flag: bool | None) -> bool | None:

@@ -1,0 +1,40 @@
+"""What can be chosen of impressions, beside the log that they belong to."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from data_prep.names import fits_a_file
+
+
+class ImpressionOptions(BaseModel):
+    """Impressions: what was shown at a moment, and what came of it.
+
+    One row an impression, with the items in a list (`shown`) and, for each label, a list of those of them
+    that have it; or, with `id`, one row a shown item, and each label as 0 or 1. Columns of users, times and
+    (with `id`) items are named as in the log.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: Path = Field(description="a file or folder of impressions")
+    id: str | None = Field(None, description="column of impression ids: one row a shown item")
+    shown: str = Field("shown", description="without `id`: the column of the items shown")
+    labels: dict[str, str] = Field(
+        default_factory=lambda: {"click": "clicked"}, min_length=1, description="columns by name of label"
+    )
+    context: dict[str, Literal["auto", "categorical", "numeric"]] = Field(
+        default_factory=dict, description="columns that say under what circumstances, and their kinds"
+    )
+    role: str | None = Field(
+        None, description="column of train, val or test; None: as the user's events at that time"
+    )
+
+    @field_validator("labels", "context")
+    @classmethod
+    def _names_fit_files(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if not fits_a_file(name):
+                raise ValueError(f"the name {name!r} is to be part of a file's name; choose another")
+        return columns

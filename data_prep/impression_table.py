@@ -1,0 +1,98 @@
+"""Impressions beside their log: its items and users, roles, and what was known at each moment."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from data_prep.impressions import Impressions
+from data_prep.log import Column, Log
+from data_prep.options import Split
+from data_prep.splits import TEST, TRAIN, VAL
+from data_prep.statistics import Stream, item_statistics, pair_statistics
+from tfrec.errors import DataError
+
+
+@dataclass(frozen=True)
+class ImpressionTable:
+    """Impressions as a dataset has them.
+
+    Attributes:
+        impressions: by time.
+        item: [N] int64 codes of the log's items, and numbers beyond them for items that the log has not.
+        role: [I] int8.
+        statistics: [N] float32 by name, of each candidate at its moment.
+    """
+
+    impressions: Impressions
+    item: np.ndarray
+    role: np.ndarray
+    statistics: dict[str, np.ndarray]
+
+
+def beside_log(
+    impressions: Impressions, log: Log, role: np.ndarray, split: Split, gap_s: int
+) -> ImpressionTable:
+    """Returns impressions with what their log says of them.
+
+    Args:
+        impressions: by time.
+        log: E cleaned events, in order of users and times.
+        role: [E] of the events.
+        split: that gave them.
+        gap_s: seconds without an event that end a session.
+
+    Raises:
+        DataError: no item that was shown is in the log.
+    """
+    heads = impressions.heads
+    item, user = _codes(impressions.item, log.item.values), _codes(heads.user, log.user.values)
+    if (item >= len(log.item.values)).all():
+        raise DataError(
+            f"none of the {len(impressions.item.values):,} items shown is in the log: it has ids such as "
+            f"{log.item.values[0]!r}, impressions such as {impressions.item.values[0]!r}. Name the column of "
+            "shown items with --shown, or with --item where there is one a row."
+        )
+    time, shown_to = (values[impressions.of_candidate] for values in (heads.time, user))
+    types = {name: log.event.codes == code for code, name in enumerate(log.event.values)}
+    events = {str(name): Stream(log.item.codes[of], log.time[of]) for name, of in types.items()}
+    items = int(max(item.max(), log.item.codes.max())) + 1
+    pair = shown_to * items + item
+    had = Stream(log.user.codes.astype(np.int64) * items + log.item.codes, log.time)
+    given = heads.role
+    return ImpressionTable(
+        impressions=impressions,
+        item=item,
+        role=given if given is not None else _roles(user, heads.time, log, role, split, gap_s),
+        statistics=item_statistics(events, Stream(item, time), item, time)
+        | pair_statistics(had, Stream(pair, time), pair, time),
+    )
+
+
+def _codes(column: Column, known: pd.Index) -> np.ndarray:
+    """[N] int64 places of a column's values among known ones; numbers beyond them for the others."""
+    values = column.values
+    if values.dtype != known.dtype:
+        values, known = values.astype(str), known.astype(str)
+    place = known.get_indexer(values).astype(np.int64)
+    new = place < 0
+    place[new] = len(known) + np.arange(new.sum())
+    return place[column.codes]
+
+
+def _roles(
+    user: np.ndarray, time: np.ndarray, log: Log, role: np.ndarray, split: Split, gap_s: int
+) -> np.ndarray:
+    """[I] int8: what is shown in a session with val or test events, or after it, is of their role.
+
+    A session begins with what is shown before its first event: a session's gap before that, its role begins.
+    """
+    found = np.full(len(time), TRAIN, np.int8)
+    users = int(max(user.max(initial=0), log.user.codes.max())) + 1
+    for later in (VAL, TEST):
+        begin = np.full(users, np.iinfo(np.int64).max)
+        np.minimum.at(begin, log.user.codes[role == later], log.time[role == later])
+        if split == "global_time":
+            begin[:] = begin.min()
+        found[time >= begin[user] - gap_s] = later
+    return found

@@ -1,0 +1,244 @@
+"""Impressions of either form become what the contract describes, and know nothing of what comes later."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from typer.testing import CliRunner
+
+import data_prep
+from data_prep import PrepareOptions
+from data_prep.impression_table import beside_log
+from data_prep.impressions import Heads, Impressions
+from data_prep.log import Column, Log
+from tfrec.cli.prepare import register
+from tfrec.dataset import Dataset
+from tfrec.errors import DataError, SettingsError
+from tfrec.impressions import Impressions as Loaded
+from tfrec.schema import REJECTED_FILE, UNKNOWN_ROW
+
+QUIET = Console(quiet=True)
+START = 1_600_000_000
+DAY = 86_400
+SHOWN = pd.DataFrame(
+    {
+        "user_id": ["u1", "u0", "u9"],
+        "timestamp": [START + 2 * DAY, START + 30, START + DAY],
+        "shown": [[1, 7, 99], [0, 1], [8, 1]],
+        "clicked": [[7], [], [8, 1]],
+        "bought": [[], [], [8]],
+        "device": ["phone", "desktop", None],
+    }
+)
+ASKED = {"labels": {"click": "clicked", "purchase": "bought"}, "context": {"device": "auto"}}
+
+
+def rows_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same impressions, a row a shown item, in another order."""
+    one = frame.assign(number=range(len(frame))).explode("shown").rename(columns={"shown": "item_id"})
+    for label in ("clicked", "bought"):
+        one[label] = [int(item in having) for item, having in zip(one.item_id, one[label], strict=True)]
+    return one.sort_values("item_id", kind="stable")
+
+
+def prepare(
+    folder: Path, log: pd.DataFrame, shown: pd.DataFrame, form: str = "parquet", **asked: Any
+) -> Loaded:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"shown.{form}"
+    if form == "parquet":
+        shown.to_parquet(path)
+    elif form == "jsonl":
+        shown.to_json(path, orient="records", lines=True)
+    else:
+        shown.to_csv(path, index=False)
+    log.to_csv(folder / "log.csv", index=False)
+    options = PrepareOptions.model_validate({"impressions": {"file": path, **ASKED, **asked}})
+    data_prep.prepare("log", [folder / "log.csv"], folder / "dataset", options, overwrite=True, console=QUIET)
+    return Loaded.load(folder / "dataset", Dataset.load(folder / "dataset"))
+
+
+@pytest.mark.parametrize("form", ["lists", "lists as text", "lists as JSON", "rows", "rows as text"])
+def test_every_form_gives_the_same_impressions(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path, form: str
+) -> None:
+    frame = SHOWN
+    if form == "lists as text":
+        lists = ["shown", "clicked", "bought"]
+        frame = frame.assign(**{c: frame[c].map(lambda v: "|".join(map(str, v))) for c in lists})
+    if form.startswith("rows"):
+        frame = rows_of(frame)
+    file_form = "jsonl" if "JSON" in form else "csv" if "text" in form else "parquet"
+    more = {"id": "number"} if form.startswith("rows") else {}
+    found = prepare(tmp_path, shop_log(), frame, file_form, **more)
+    dataset = Dataset.load(tmp_path / "dataset")
+    assert found.time.tolist() == sorted(SHOWN["timestamp"])
+    assert found.user_id.tolist() == ["u0", "u9", "u1"]
+    assert found.user.tolist() == [0, -1, 1]
+    shown = [
+        {
+            (None if row == UNKNOWN_ROW else int(dataset.items.raw(row)), int(click), int(bought))
+            for row, click, bought in zip(
+                found.item[a:b],
+                found.labels["click"][a:b],
+                found.labels["purchase"][a:b],
+                strict=True,
+            )
+        }
+        for a, b in zip(found.offsets[:-1], found.offsets[1:], strict=True)
+    ]
+    assert shown == [{(0, 0, 0), (1, 0, 0)}, {(8, 1, 1), (1, 1, 0)}, {(1, 0, 0), (7, 1, 0), (None, 0, 0)}]
+    facts = dataset.schema.impressions
+    assert facts is not None
+    assert (facts.labels, facts.candidates, facts.longest) == (("click", "purchase"), 7, 3)
+    assert [(c.name, c.kind) for c in facts.context] == [("device", "categorical")]
+
+
+def test_statistics_are_those_of_the_moment(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    found = prepare(tmp_path, shop_log(), SHOWN)
+    # 30 seconds into the log u0 has had item 0, at second 0, and nobody item 1.
+    assert found.statistics["events_1h"][:2].tolist() == [1, 0]
+    assert found.statistics["user_events"][:2].tolist() == [1, 0]
+    assert np.isnan(found.statistics["age_h"][1])
+    # u1 is shown item 1 after u0 and u9 were, a day before.
+    at = int(found.offsets[2])
+    assert found.statistics["shown_24h"][at] == 1
+    assert found.statistics["user_shown"][at] == 0
+
+
+def test_roles_begin_a_session_gap_before_the_events_of_their_role(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    # Each user has a session a day; that of the third day is val, that of the fourth test.
+    begin = START + 3600  # u1's time of day
+    moments = [begin + 2 * DAY - 1801, begin + 2 * DAY - 1800, begin + 3 * DAY - 1801, begin + 3 * DAY]
+    shown = pd.DataFrame({"user_id": "u1", "timestamp": moments, "shown": [[1, 7]] * 4, "clicked": [[1]] * 4})
+    found = prepare(tmp_path, shop_log(), shown.assign(bought=shown["clicked"], device="phone"))
+    assert found.role.tolist() == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("shown", [], "shown is empty"),
+        ("shown", [0, 0], "shown holds an item twice"),
+        ("clicked", [5], "clicked holds an item that was not shown"),
+        ("user_id", None, "user_id is missing"),
+        ("timestamp", 5e12, "timestamp is no time between 1970 and tomorrow"),
+    ],
+)
+def test_bad_rows_are_set_aside_with_a_reason(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path, column: str, value: Any, reason: str
+) -> None:
+    many = pd.concat([SHOWN] * 10, ignore_index=True).astype({"timestamp": float})
+    many[column] = [value, *many[column][1:]]
+    found = prepare(tmp_path, shop_log(), many)
+    assert len(found) == 29
+    rejected = pd.read_parquet(tmp_path / "dataset" / REJECTED_FILE)
+    assert rejected["reason"].tolist() == [reason]
+    assert rejected["file"].tolist() == ["shown.parquet"]
+
+
+def test_a_label_of_a_row_is_0_or_1(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    frame = rows_of(pd.concat([SHOWN] * 8, ignore_index=True)).reset_index(drop=True)
+    frame.loc[3, "clicked"] = 2
+    frame = pd.concat([frame, frame.iloc[-1:]])
+    with pytest.raises(DataError, match=r"1 of 7 rows .* 1 times clicked is neither 0 nor 1"):
+        prepare(tmp_path, shop_log(), frame.iloc[:7], id="number")
+    prepare(tmp_path, shop_log(), frame, id="number")
+    rejected = pd.read_parquet(tmp_path / "dataset" / REJECTED_FILE)
+    assert rejected["row_number"].tolist() == [4, len(frame)]
+    assert rejected["reason"].tolist() == [
+        "clicked is neither 0 nor 1",
+        "item_id stands twice in an impression",
+    ]
+
+
+def test_what_cannot_be_is_said(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    log = shop_log()
+    with pytest.raises(DataError, match=r"no column 'liked'; its columns are .*--label"):
+        prepare(tmp_path, log, SHOWN, labels={"like": "liked"})
+    strange = SHOWN.assign(shown=[["a", "b"]] * 3, clicked=[["a"]] * 3, bought=[[]] * 3)
+    with pytest.raises(DataError, match=r"none of the 2 items shown is in the log.*--shown"):
+        prepare(tmp_path, log, strange)
+    with pytest.raises(DataError, match=r"expected lists, or text with '\|' between ids"):
+        prepare(tmp_path, log, SHOWN.assign(shown=[1, 2, 3]))
+    chosen = {"impressions": {"file": tmp_path / "shown.parquet"}, "ordered_sessions": False}
+    options = PrepareOptions.model_validate(chosen)
+    with pytest.raises(SettingsError, match="--unordered-sessions"):
+        data_prep.prepare(
+            "log",
+            [tmp_path / "log.csv"],
+            tmp_path / "out",
+            options,
+            console=QUIET,
+        )
+
+
+MOMENT = 1000
+Events = list[tuple[int, int, int]]
+EVENT = st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2 * MOMENT))
+EVENTS = st.lists(EVENT, min_size=1, max_size=30)
+
+
+def column(values: list[int], size: int) -> Column:
+    return Column(np.array(values, np.int32), pd.Index(range(size), dtype="int64"))
+
+
+def table(events: Events, shown: Events, clicks: list[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Times of impressions of one candidate each, and their statistics."""
+    users, items, times = (
+        list(part) for part in zip(*sorted(events, key=lambda e: (e[0], e[2])), strict=True)
+    )
+    log = Log(column(users, 3), column(items, 4), np.array(times, np.int64), column([0] * len(users), 1))
+    who, what, when = ([*part] for part in zip(*shown, strict=True))
+    heads = Heads(column([*range(len(who))], len(who)), column(who, 3), np.array(when, np.int64), {}, None)
+    labels = {"click": np.array(clicks, np.int8)}
+    impressions = Impressions(heads, np.arange(len(who) + 1), column(what, 4), labels).by_time()
+    found = beside_log(impressions, log, np.zeros(len(users), np.int8), "none", 1800)
+    return impressions.heads.time, found.statistics
+
+
+@given(EVENTS, EVENTS, EVENTS, st.data())
+def test_the_future_changes_no_input_of_the_past(
+    events: Events, later: Events, shown: Events, data: Any
+) -> None:
+    """Other events, impressions and labels from a moment on leave all inputs up to it as they are."""
+    shown = [*shown, (0, 0, MOMENT)]
+    most = len(shown) + len(later)
+    clicks = st.lists(st.integers(0, 1), min_size=most, max_size=most)
+    past_events = [e for e in events if e[2] < MOMENT] or [(0, 0, 0)]
+    past_shown = [s for s in shown if s[2] <= MOMENT]
+    future = [(u, i, t + MOMENT) for u, i, t in later]
+    told = data.draw(clicks)
+    time, before = table(past_events, past_shown, told[: len(past_shown)])
+    all_shown = [*past_shown, *((u, i, t + 1) for u, i, t in future)]
+    after_time, after = table([*past_events, *future], all_shown, data.draw(clicks)[: len(all_shown)])
+    kept = after_time <= MOMENT
+    assert np.array_equal(after_time[kept], time)
+    for name, values in before.items():
+        assert np.array_equal(after[name][kept], values, equal_nan=True), name
+
+
+def test_the_command_takes_impressions(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    shop_log().to_csv(tmp_path / "log.csv", index=False)
+    rows_of(SHOWN).to_csv(tmp_path / "shown.csv", index=False)
+    app = typer.Typer()
+    register(app)
+    base = [str(tmp_path / "log.csv"), "--out", str(tmp_path / "dataset")]
+    options = ["--impression-id", "number", "--label", "like=clicked", "--impression-context", "device"]
+    refused = CliRunner().invoke(app, [*base, *options])
+    assert "options of impressions were given without --impressions FILE" in str(refused.exception)
+    file = ["--impressions", str(tmp_path / "shown.csv")]
+    wrong = CliRunner().invoke(app, [*base, *file, "--label", "like"])
+    assert "--label ['like']: expected NAME=COLUMN" in str(wrong.exception)
+    done = CliRunner().invoke(app, [*base, *file, *options])
+    assert done.exit_code == 0
+    assert "impressions: 3 train, 0 val, 0 test, of 7 candidates; labels: like" in done.output

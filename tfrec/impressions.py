@@ -1,0 +1,103 @@
+"""Impressions of a dataset folder in memory: flat arrays of candidates, impressions one after another."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tfrec.dataset import Dataset
+from tfrec.errors import DataError
+from tfrec.schema import IMPRESSIONS_FILE, ROLES, ImpressionFacts
+
+
+@dataclass(frozen=True)
+class Impressions:
+    """I impressions by time, N candidates in all; impression i's are `offsets[i]:offsets[i + 1]`.
+
+    Attributes:
+        facts: of the schema.
+        id: [I] raw ids.
+        user_id: [I] raw ids.
+        user: [I] int64 places of the users in the dataset's sequences; -1 for users without events.
+        time: [I] int64 unix seconds.
+        role: [I] int8, places in `tfrec.schema.ROLES`.
+        offsets: [I + 1] int64.
+        item: [N] int32 rows of the item vocabulary.
+        labels: [N] int8 by name.
+        statistics: [N] float32 by name, NaN where there was nothing.
+        context: [I] int32 rows or float32 raw numbers, by name.
+    """
+
+    facts: ImpressionFacts
+    id: np.ndarray
+    user_id: np.ndarray
+    user: np.ndarray
+    time: np.ndarray
+    role: np.ndarray
+    offsets: np.ndarray
+    item: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    statistics: Mapping[str, np.ndarray]
+    context: Mapping[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def of_candidate(self) -> np.ndarray:
+        """[N] the place of each candidate's impression."""
+        return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    def is_role(self, role: str) -> np.ndarray:
+        """[I] bool: which impressions have the role."""
+        return self.role == ROLES.index(role)
+
+    @classmethod
+    def load(cls, folder: Path, dataset: Dataset) -> "Impressions":
+        """Reads the impressions of a dataset folder.
+
+        Args:
+            folder: of the dataset.
+            dataset: what was read from it.
+
+        Raises:
+            DataError: the dataset has none, or the file is missing, unreadable or not as the schema says.
+        """
+        facts = dataset.schema.impressions
+        if facts is None:
+            raise DataError(f"{folder} has no impressions. Prepare its log again, with --impressions FILE.")
+        path = Path(folder) / IMPRESSIONS_FILE
+        try:
+            table = pq.read_table(path)
+            lists = {name: table[name].combine_chunks() for name in _list_columns(facts)}
+            heads = {n: table[n].to_numpy() for n in ("impression_id", "user_id", "time", "role")}
+            context = {c.name: table[f"context.{c.name}"].to_numpy() for c in facts.context}
+        except (pa.ArrowInvalid, OSError, KeyError) as error:
+            raise DataError(f"{path} cannot be read: {error}. Prepare the log again.") from error
+        lengths = {name: values.value_lengths().to_numpy() for name, values in lists.items()}
+        for name, own in lengths.items():
+            if not np.array_equal(own, lengths["item"]):
+                raise DataError(f"{path}: the lists of {name!r} are not as long as those of 'item'")
+        flat = {name: values.flatten().to_numpy() for name, values in lists.items()}
+        return cls(
+            facts=facts,
+            id=heads["impression_id"],
+            user_id=heads["user_id"],
+            user=pd.Index(dataset.sequences.user_id).get_indexer(pd.Index(heads["user_id"])).astype(np.int64),
+            time=heads["time"],
+            role=heads["role"],
+            offsets=np.append(0, np.cumsum(lengths["item"])).astype(np.int64),
+            item=flat["item"],
+            labels={name: flat[f"label.{name}"] for name in facts.labels},
+            statistics={s.name: flat[f"statistic.{s.name}"] for s in facts.statistics},
+            context=context,
+        )
+
+
+def _list_columns(facts: ImpressionFacts) -> list[str]:
+    labels = [f"label.{name}" for name in facts.labels]
+    return ["item", *labels, *(f"statistic.{s.name}" for s in facts.statistics)]
