@@ -27,9 +27,19 @@ class ImpressionOptions(BaseModel):
     context: dict[str, Literal["auto", "categorical", "numeric"]] = Field(
         default_factory=dict, description="columns that say under what circumstances, and their kinds"
     )
+    counted: tuple[str, ...] = Field(
+        ("click",), description="labels that come at once, and count in statistics from the next second on"
+    )
     role: str | None = Field(
         None, description="column of train, val or test; None: as the user's events at that time"
     )
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_no_streams(cls, labels: dict[str, str]) -> dict[str, str]:
+        for name in sorted({"events", "shown", "age", "user"} & set(labels)):
+            raise ValueError(f"{name!r} is the name of a statistic; choose another for the label")
+        return labels
 
     @field_validator("labels", "context")
     @classmethod

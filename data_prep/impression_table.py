@@ -1,5 +1,6 @@
 """Impressions beside their log: its items and users, roles, and what was known at each moment."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,12 @@ class ImpressionTable:
 
 
 def beside_log(
-    impressions: Impressions, log: Log, role: np.ndarray, split: Split, gap_s: int
+    impressions: Impressions,
+    log: Log,
+    role: np.ndarray,
+    split: Split,
+    gap_s: int,
+    counted: Sequence[str],
 ) -> ImpressionTable:
     """Returns impressions with what their log says of them.
 
@@ -41,6 +47,7 @@ def beside_log(
         role: [E] of the events.
         split: that gave them.
         gap_s: seconds without an event that end a session.
+        counted: names of labels that count in statistics.
 
     Raises:
         DataError: no item that was shown is in the log.
@@ -57,6 +64,11 @@ def beside_log(
     types = {name: log.event.codes == code for code, name in enumerate(log.event.values)}
     events = {str(name): Stream(log.item.codes[of], log.time[of]) for name, of in types.items()}
     items = int(max(item.max(), log.item.codes.max())) + 1
+    labelled = {
+        name: Stream(item[has > 0], time[has > 0])
+        for name, has in impressions.labels.items()
+        if name in counted
+    }
     pair = shown_to * items + item
     had = Stream(log.user.codes.astype(np.int64) * items + log.item.codes, log.time)
     given = heads.role
@@ -64,7 +76,7 @@ def beside_log(
         impressions=impressions,
         item=item,
         role=given if given is not None else _roles(user, heads.time, log, role, split, gap_s),
-        statistics=item_statistics(events, Stream(item, time), item, time)
+        statistics=item_statistics(events, Stream(item, time), labelled, item, time)
         | pair_statistics(had, Stream(pair, time), pair, time),
     )
 

@@ -158,7 +158,9 @@ def _beside(
             "impressions have moments, and the log has positions for times: which events came before one "
             "cannot be said. Leave out --impressions, or say --clock if they are unix seconds."
         )
-    return beside_log(impressions, log, role, options.split, options.session_gap_s)
+    assert options.impressions is not None
+    counted = options.impressions.counted
+    return beside_log(impressions, log, role, options.split, options.session_gap_s, counted)
 
 
 def _require_events(log: Log) -> None:

@@ -1,7 +1,8 @@
 """What was known of an item at a moment: counts of what came before it, and nothing of what came after.
 
-Events have times of their own, and count from then on. Labels of impressions do not: what was bought two days
-after it was shown is not known when it is shown, so that labels are never counted here.
+Events have times of their own, and count from then on. Labels of impressions do not: a click comes at once,
+but what was bought two days after it was shown is not known when the next user asks. Only labels that come at
+once may be among the streams.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ class Stream:
     """Things that happened to items, or to pairs of user and item.
 
     Attributes:
-        key: [M] int64 number of the item or pair, from 0.
+        key: [M] integers, number of the item or pair, from 0.
         time: [M] int64 unix seconds.
     """
 
@@ -57,7 +58,7 @@ class History:
 
     def _place(self, key: np.ndarray, time: np.ndarray) -> np.ndarray:
         """One number for both, in the order of keys, then times; times beyond the stream at its ends."""
-        return key * self.span + np.clip(time - self.begin, 0, self.span - 1)
+        return key.astype(np.int64) * self.span + np.clip(time - self.begin, 0, self.span - 1)
 
     def _hours(self, at: np.ndarray, key: np.ndarray, time: np.ndarray) -> np.ndarray:
         found = np.append(self.keys, -1)[np.clip(at, -1, len(self.keys))]
@@ -67,21 +68,26 @@ class History:
 
 
 def item_statistics(
-    events: Mapping[str, Stream], shown: Stream, item: np.ndarray, time: np.ndarray
+    events: Mapping[str, Stream],
+    shown: Stream,
+    labelled: Mapping[str, Stream],
+    item: np.ndarray,
+    time: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Returns statistics of items at moments, [N] float32 by name.
 
     `events_1h`, `_6h`, `_24h`: events of the last hours, where there are several types also by type as
-    `events_1h.TYPE`; `shown_1h` …: how often it was shown; `age_h`: hours since it was first seen, NaN for
-    what was not.
+    `events_1h.TYPE`; `shown_1h` …: how often it was shown; `LABEL_1h` …: how often with the label; `age_h`:
+    hours since it was first seen, NaN for what was not.
 
     Args:
         events: by event type.
         shown: of impressions.
+        labelled: of these, those with a label, by its name.
         item: [N] numbers, as in the streams.
         time: [N] unix seconds.
     """
-    streams = {"events": _together(events.values()), "shown": shown}
+    streams = {"events": _together(events.values()), "shown": shown, **labelled}
     if len(events) > 1:
         streams |= {f"events.{name}": stream for name, stream in events.items()}
     found = {}

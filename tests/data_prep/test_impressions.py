@@ -202,7 +202,7 @@ def table(events: Events, shown: Events, clicks: list[int]) -> tuple[np.ndarray,
     heads = Heads(column([*range(len(who))], len(who)), column(who, 3), np.array(when, np.int64), {}, None)
     labels = {"click": np.array(clicks, np.int8)}
     impressions = Impressions(heads, np.arange(len(who) + 1), column(what, 4), labels).by_time()
-    found = beside_log(impressions, log, np.zeros(len(users), np.int8), "none", 1800)
+    found = beside_log(impressions, log, np.zeros(len(users), np.int8), "none", 1800, ["click"])
     return impressions.heads.time, found.statistics
 
 
@@ -211,16 +211,17 @@ def test_the_future_changes_no_input_of_the_past(
     events: Events, later: Events, shown: Events, data: Any
 ) -> None:
     """Other events, impressions and labels from a moment on leave all inputs up to it as they are."""
-    shown = [*shown, (0, 0, MOMENT)]
-    most = len(shown) + len(later)
+    shown = [s for s in [*shown, (0, 0, MOMENT)] if s[2] <= MOMENT]
+    events = [e for e in events if e[2] < MOMENT] or [(0, 0, 0)]
+    future = [(user, item, time + MOMENT) for user, item, time in later]
+    shown_later = [(user, item, time + 1) for user, item, time in future]
+    most = len(shown) + len(future)
     clicks = st.lists(st.integers(0, 1), min_size=most, max_size=most)
-    past_events = [e for e in events if e[2] < MOMENT] or [(0, 0, 0)]
-    past_shown = [s for s in shown if s[2] <= MOMENT]
-    future = [(u, i, t + MOMENT) for u, i, t in later]
-    told = data.draw(clicks)
-    time, before = table(past_events, past_shown, told[: len(past_shown)])
-    all_shown = [*past_shown, *((u, i, t + 1) for u, i, t in future)]
-    after_time, after = table([*past_events, *future], all_shown, data.draw(clicks)[: len(all_shown)])
+    told, anew = data.draw(clicks), data.draw(clicks)
+    time, before = table(events, shown, told[: len(shown)])
+    # What is shown at the moment itself may end otherwise too.
+    past = [told[i] if s[2] < MOMENT else anew[i] for i, s in enumerate(shown)]
+    after_time, after = table([*events, *future], [*shown, *shown_later], [*past, *anew[len(shown) :]])
     kept = after_time <= MOMENT
     assert np.array_equal(after_time[kept], time)
     for name, values in before.items():

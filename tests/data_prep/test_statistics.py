@@ -40,17 +40,25 @@ def test_an_event_counts_from_the_second_after_it_and_for_its_window() -> None:
     hour = 3600
     events = stream([(0, 10 * hour), (0, 10 * hour + 60), (1, 10 * hour)])
     at = np.array([10 * hour, 10 * hour + 1, 11 * hour, 11 * hour + 1, 11 * hour + 61])
-    found = item_statistics({"read": events}, stream([]), np.zeros(5, np.int64), at)
+    found = item_statistics({"read": events}, stream([]), {"click": events}, np.zeros(5, np.int64), at)
     assert found["events_1h"].tolist() == [0, 1, 2, 1, 0]
     assert found["events_6h"].tolist() == [0, 1, 2, 2, 2]
     assert found["shown_24h"].tolist() == [0] * 5
     assert found["age_h"][2] == 1
-    assert set(found) == {*(f"{what}_{h}h" for what in ("events", "shown") for h in (1, 6, 24)), "age_h"}
+    assert found["click_1h"].tolist() == found["events_1h"].tolist()
+    names = {f"{what}_{hours}h" for what in ("events", "shown", "click") for hours in (1, 6, 24)}
+    assert set(found) == names | {"age_h"}
+
+
+def test_numbers_of_items_and_seconds_of_years_do_not_overflow() -> None:
+    events = Stream(np.array([2000, 2000, 1999], np.int32), np.array([0, 10**9, 10**9], np.int64))
+    found = History(events).count(np.array([2000, 1999], np.int32), np.array([10**9 + 1] * 2), 3600)
+    assert found.tolist() == [1, 1]
 
 
 def test_several_event_types_are_counted_together_and_apart() -> None:
     types = {"view": stream([(0, 100), (0, 200)]), "buy": stream([(0, 300)])}
-    found = item_statistics(types, stream([(0, 50)]), np.array([0]), np.array([400]))
+    found = item_statistics(types, stream([(0, 50)]), {}, np.array([0]), np.array([400]))
     assert [found[name][0] for name in ("events_1h", "events_1h.view", "events_1h.buy")] == [3, 2, 1]
     assert found["age_h"][0] == np.float32(350 / 3600)
 

@@ -49,6 +49,9 @@ def prepare(
     impression_context: Annotated[
         list[str] | None, typer.Option(help="a column of theirs, as NAME or NAME:numeric or NAME:categorical")
     ] = None,
+    count_label: Annotated[
+        list[str] | None, typer.Option(help="a label that comes at once, and counts in statistics")
+    ] = None,
     impression_role: Annotated[str | None, typer.Option(help="their column of train, val or test")] = None,
     session_gap: Annotated[int | None, typer.Option(help="seconds; a longer gap ends a session")] = None,
     unordered_sessions: Annotated[
@@ -95,6 +98,7 @@ def prepare(
             shown=shown,
             labels=_named("--label", label),
             context=_pairs("--impression-context", impression_context),
+            counted=count_label,
             role=impression_role,
         ),
         "session_gap_s": session_gap,
