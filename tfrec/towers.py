@@ -126,7 +126,7 @@ class QueryTower(keras.layers.Layer):
             batch = without_history(batch)
         related = relations(batch, self.spec, both_ways)
         terms = None if self.terms is None else self.terms(related.distances, training=training)
-        recurring = recurrence(batch) if self.spec.recurrence else None
+        recurring = recurrence(batch, related.visible) if self.spec.recurrence else None
         x = self.embedding(batch["item"], training=training) + self.encoding(batch, related, recurring)
         # Embeddings are small for the sake of the scores; what enters the blocks is of their own size.
         x *= self.spec.settings.dimensions**0.5

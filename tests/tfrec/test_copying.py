@@ -32,7 +32,9 @@ def test_older_events_are_scored_their_own_way(rich_dataset: Callable[..., Datas
 
     def scores() -> np.ndarray:
         related = relations(batch, spec)
-        return copying(states, states, batch["item"], related, None, recurrence(batch)).numpy()[0]
+        return copying(
+            states, states, batch["item"], related, None, recurrence(batch, related.visible)
+        ).numpy()[0]
 
     before = scores()
     copying.older.bias.assign([-3.0])

@@ -11,7 +11,9 @@ ROW = {
     "segment": [1, 1, 1, 1, 1, 1, 2, 2, 0, 0],
     "time": [0, 10, 60, 70, 80, 200, 0, 5, 0, 0],
 }
-FOUND = recurrence({name: tf.constant([values], tf.int32) for name, values in ROW.items()})
+BATCH = {name: tf.constant([values], tf.int32) for name, values in ROW.items()}
+TOGETHER = np.equal.outer(ROW["segment"], ROW["segment"]) & (np.array(ROW["segment"]) > 0)
+FOUND = recurrence(BATCH, tf.constant(np.tril(TOGETHER)[None]))
 
 
 def test_earlier_events_of_the_same_sequence_count() -> None:

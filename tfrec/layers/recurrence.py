@@ -22,19 +22,23 @@ class Recurrence(NamedTuple):
     again: tf.Tensor
 
 
-def recurrence(batch: Tensors) -> Recurrence:
+def recurrence(batch: Tensors, visible: tf.Tensor) -> Recurrence:
     """Compares every event with the earlier ones of its sequence.
 
     Args:
-        batch: `item`, `segment`, `time`: int32 [B, P].
+        batch: `item`, `time`: int32 [B, P]; `rank` and `aside` where rows have asides.
+        visible: [B, P, P] bool, as in `Relations`.
     """
-    item, time, segment = batch["item"], batch["time"], batch["segment"]
-    place = tf.range(tf.shape(item)[1])
+    item, time = batch["item"], batch["time"]
+    here = tf.range(tf.shape(item)[1])
     same = (item[:, :, None] == item[:, None, :]) & (item >= FIRST_ROW)[:, :, None]
-    same &= segment[:, :, None] == segment[:, None, :]
-    earlier = same & (place[None, :, None] > place[None, None, :])
+    earlier = same & visible & (here[:, None] != here[None, :])
+    place = batch["rank"] if "rank" in batch else here[None]
     count = tf.reduce_sum(tf.cast(earlier, tf.int32), axis=-1)
     last = tf.reduce_max(tf.where(earlier, time[:, None, :], tf.int32.min), axis=-1)
     gap = tf.where(count > 0, time - last, 0)
-    following = tf.reduce_min(tf.where(earlier, place[None, :, None], tf.int32.max), axis=1)
-    return Recurrence(count, gap, following[:, None, :] <= place[None, :, None])
+    if "aside" in batch:
+        # An aside stands for the event before it once more: nothing comes again by that.
+        earlier &= ~batch["aside"][:, :, None]
+    following = tf.reduce_min(tf.where(earlier, place[:, :, None], tf.int32.max), axis=1)
+    return Recurrence(count, gap, following[:, None, :] <= place[:, :, None])

@@ -20,7 +20,8 @@ class Distances(NamedTuple):
     Attributes:
         sessions: [B, P, P] int32, sessions between; 0: the request's own.
         minutes: [B, P, P] float32; None without clock times, or where they are not asked for.
-        places: [P, P] int32, events between; None without an order, or where not asked for.
+        places: int32, events between; [P, P] or, where rows have asides, [B, P, P]; None without an order, or
+            where not asked for.
     """
 
     sessions: tf.Tensor
@@ -32,7 +33,8 @@ class Relations(NamedTuple):
     """Pairs of a request position t (axis 1) and an event s (axis 2) in packed rows [B, P].
 
     Attributes:
-        visible: [B, P, P] bool: s is not after t, and of the same sequence.
+        visible: [B, P, P] bool: s is not after t, and of the same sequence. Asides are seen by none but
+            themselves.
         in_session: [B, P, P] bool: visible, and s belongs to the request's session.
         same_session: [B, P, P] bool: visible, and s belongs to the session of event t.
         distances: for the pairwise terms.
@@ -49,14 +51,22 @@ def relations(batch: Tensors, spec: ModelSpec, both_ways: bool = False) -> Relat
 
     Args:
         batch: `segment`, `session`, `time`, `request_time`, `request_session`: int32 [B, P];
-            times in seconds since any moment of the sequence's own.
+            times in seconds since any moment of the sequence's own. Where rows have asides (see
+            `tfrec.batches.Asides`), also `rank` int32 and `aside` bool.
         spec: the model's.
         both_ways: let places see later ones of their sequence too.
     """
     segment = batch["segment"]
     place = tf.range(tf.shape(segment)[1])
     together = (segment[:, :, None] == segment[:, None, :]) & (segment > 0)[:, :, None]
-    visible = together if both_ways else together & (place[None, :, None] >= place[None, None, :])
+    if "aside" in batch:
+        place = batch["rank"]
+        looked_at = ~batch["aside"][:, None, :] & (place[:, None, :] < place[:, :, None])
+        visible = together & (looked_at | tf.eye(tf.shape(segment)[1], dtype=tf.bool))
+    elif both_ways:
+        visible = together
+    else:
+        visible = together & (place[None, :, None] >= place[None, None, :])
     session = batch["session"][:, None, :]
     in_session = visible & (batch["request_session"][:, :, None] == session)
     same_session = visible & (batch["session"][:, :, None] == session)
@@ -70,7 +80,7 @@ def _distances(batch: Tensors, spec: ModelSpec, place: tf.Tensor) -> Distances:
         gap = batch["request_time"][:, :, None] - batch["time"][:, None, :]
         minutes = tf.cast(tf.maximum(gap, 0), tf.float32) / 60.0
     if spec.pairs("places"):
-        places = tf.maximum(place[:, None] - place[None, :], 0)
+        places = tf.maximum(place[..., :, None] - place[..., None, :], 0)
     return Distances(sessions, minutes, places)
 
 

@@ -64,7 +64,7 @@ class PairwiseTerms(keras.layers.Layer):
             planes += gap_features(distances.minutes)
             kernels += [self.gap, self.periods]
         if distances.places is not None:
-            places = tf.broadcast_to(distances.places[None], shape)
+            places = tf.broadcast_to(distances.places, shape)
             planes += _counts(places)
             kernels.append(self.places)
         kernel = tf.concat([tf.convert_to_tensor(k) for k in kernels], axis=0)
@@ -89,7 +89,8 @@ class PairwiseTerms(keras.layers.Layer):
             terms += product(bends, tf.nn.relu(x[None] - knots)) + first[:, None, None, None]
             terms += product(self.periods, tf.stack(_periods(distances.minutes)))
         if distances.places is not None:
-            terms += product(self.places, tf.stack(_counts(distances.places))[:, None])
+            counts = tf.stack(_counts(distances.places))
+            terms += product(self.places, counts if len(counts.shape) == 4 else counts[:, None])
         return tf.reshape(terms, [self.outputs, shape[0], shape[1], shape[2]])
 
     def get_config(self) -> dict[str, Any]:

@@ -1,0 +1,80 @@
+"""Asides say what a request in their place would, and change nothing of what stands beside them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from tests.tfrec.test_model import model_of, small
+from tfrec.batches import Asides, Rows, pack_windows
+from tfrec.config import FUSIONS
+from tfrec.dataset import Dataset
+from tfrec.model import TwoTowerModel
+from tfrec.packing import cut_windows, ranges
+
+ALL_ENCODINGS = ("model.copy_newest=true", "model.encodings=[gap, place, request, recurrence]")
+
+
+def with_asides(dataset: Dataset, random: np.random.Generator) -> tuple[Rows, Rows, np.ndarray]:
+    """Rows without asides, rows with one for each event, drawn in any order, and the event of each aside."""
+    s = dataset.sequences
+    start, stop = cut_windows(s.offsets, 16)
+    source = ranges(start, stop)
+    window = np.repeat(np.arange(len(start)), stop - start)
+    order = random.permutation(len(source))
+    source, window = source[order], window[order]
+    before = np.where(source == start[window], -1, source - 1)
+    asides = Asides(window, before, s.time[source], s.session[source])
+    return pack_windows(s, start, stop, 48), pack_windows(s, start, stop, 48, asides), source
+
+
+def said(model: TwoTowerModel, rows: Rows, real: np.ndarray, event: np.ndarray) -> dict[str, np.ndarray]:
+    """Embeddings, and sums over copies, in the order of events."""
+    query = model(rows.inputs)
+    order = np.argsort(event)
+    copies = np.exp(query.copy_score.numpy()).sum(axis=-1)
+    return {"embedding": query.embedding.numpy()[real][order], "copies": copies[real][order]}
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_an_aside_is_a_request(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small(f"model.fusion={fusion}", "model.time_of_day=true", *ALL_ENCODINGS))
+    alone, both, source = with_asides(dataset, np.random.default_rng(0))
+    expected = said(model, alone, alone.position >= 0, alone.position[alone.position >= 0])
+    beside = said(model, both, both.position >= 0, both.position[both.position >= 0])
+    aside = said(model, both, both.aside >= 0, source[both.aside[both.aside >= 0]])
+    for name, values in expected.items():
+        np.testing.assert_allclose(beside[name], values, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(aside[name], values, rtol=1e-4, atol=1e-5)
+
+
+def test_in_training_terms_are_the_same(rich_dataset: Callable[..., Dataset]) -> None:
+    """The pairwise terms of a training step come another way."""
+    dataset = rich_dataset()
+    model = model_of(dataset, small("model.dropout=0", "model.rules=0"))
+    alone, both, _ = with_asides(dataset, np.random.default_rng(0))
+    expected, found = (model(rows.inputs, training=True).embedding.numpy() for rows in (alone, both))
+    one, other = alone.position[alone.position >= 0], both.position[both.position >= 0]
+    np.testing.assert_allclose(
+        found[both.position >= 0][np.argsort(other)],
+        expected[alone.position >= 0][np.argsort(one)],
+        rtol=1e-4,
+        atol=1e-5,
+    )
+
+
+def test_a_user_without_events_asks_too(rich_dataset: Callable[..., Dataset]) -> None:
+    """A window of asides alone; its request is that of any user's first event."""
+    dataset = rich_dataset()
+    model = model_of(dataset, small("model.time_of_day=true"))
+    s = dataset.sequences
+    first = s.offsets[:1]
+    none = Asides(np.array([0]), np.array([-1]), s.time[first], s.session[first])
+    rows = pack_windows(s, first, first, 4, none)
+    assert rows.aside.tolist() == [[0, -1, -1, -1]]
+    assert (rows.position == -1).all()
+    begun = pack_windows(s, first, first + 1, 4)
+    np.testing.assert_allclose(
+        model(rows.inputs).embedding[:, 0], model(begun.inputs).embedding[:, 0], rtol=1e-5, atol=1e-6
+    )
