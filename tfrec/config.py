@@ -4,16 +4,15 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from tfrec.config_ranking import RankingSettings
+from tfrec.frozen import Frozen
 
 FUSIONS = ("early", "sum", "concat", "gated", "cross")
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ModelSettings(_Settings):
+class ModelSettings(Frozen):
     """The two towers."""
 
     dimensions: int = Field(64, ge=4, le=4096, description="D, of embeddings and hidden states")
@@ -64,7 +63,7 @@ class ModelSettings(_Settings):
         return self
 
 
-class LossSettings(_Settings):
+class LossSettings(Frozen):
     """What the next item is told apart from, and how."""
 
     kind: Literal["softmax", "bce", "gbce"] = Field("softmax", description="see tfrec.losses")
@@ -92,7 +91,7 @@ class LossSettings(_Settings):
         return self
 
 
-class AugmentationSettings(_Settings):
+class AugmentationSettings(Frozen):
     """How training sequences are changed, anew each epoch; see tfrec.augmentation."""
 
     drop: float = Field(0.0, ge=0, lt=1, description="share of events left out")
@@ -101,7 +100,7 @@ class AugmentationSettings(_Settings):
     cut_at_sessions: bool = Field(False, description="windows begin at sessions")
 
 
-class TrainingSettings(_Settings):
+class TrainingSettings(Frozen):
     """How the parameters are found."""
 
     epochs: int = Field(20, ge=1, description="passes over the log, at most")
@@ -129,7 +128,7 @@ class TrainingSettings(_Settings):
     xla: bool = Field(True, description="compile the step; ten times as fast on a CPU")
 
 
-class Settings(_Settings):
+class Settings(Frozen):
     """A whole run."""
 
     seed: int = Field(1, ge=0, description="of the first weights, and of all that is drawn by lot")
@@ -137,6 +136,7 @@ class Settings(_Settings):
     loss: LossSettings = LossSettings()
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings = TrainingSettings()
+    ranking: RankingSettings = RankingSettings()
 
     @model_validator(mode="after")
     def _rows_hold_sequences(self) -> "Settings":
@@ -146,6 +146,18 @@ class Settings(_Settings):
                 f"training.row_length={length} must exceed model.max_length={self.model.max_length}: "
                 "a row holds a sequence and its start"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ranking_has_what_it_needs(self) -> "Settings":
+        if self.ranking.tasks and not self.model.history:
+            raise ValueError("ranking.tasks need model.history=true")
+        if self.ranking.tasks and self.training.pretraining_epochs:
+            raise ValueError("ranking.tasks need training.pretraining_epochs=0")
+        if self.ranking.tasks and self.augmentation.cut_at_sessions:
+            raise ValueError("ranking.tasks need augmentation.cut_at_sessions=false")
+        if not self.ranking.tasks and not self.ranking.retrieval:
+            raise ValueError("ranking.retrieval=false leaves nothing to learn; name ranking.tasks")
         return self
 
     @property

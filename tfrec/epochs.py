@@ -1,20 +1,26 @@
 """Training examples of an epoch: all train events, cut, shuffled and packed anew each time."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from tfrec.asides import pack_entries
 from tfrec.augmentation import begin_at_sessions, drop_events, mask_items, reorder_events
-from tfrec.batches import Rows, pack_windows
+from tfrec.batches import Rows
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.impressions import Impressions
 from tfrec.negatives import draw_uniform
 from tfrec.packing import cut_windows
+from tfrec.ranking_lists import RankingLists
 from tfrec.rules import fold_of_user
 from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
 from tfrec.sequences import Sequences
 
 SECONDS_A_DAY = 86_400
+ROOM = 1.25
+"""Lists that a batch has room for, by the mean."""
 
 Batch = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 
@@ -25,16 +31,25 @@ class Epochs:
     Args:
         dataset: its train events are used, no others.
         settings: of the run.
+        impressions: of the dataset, for tasks of ranking; those in role train are used. None: no ranking.
     """
 
-    def __init__(self, dataset: Dataset, settings: Settings) -> None:
+    def __init__(self, dataset: Dataset, settings: Settings, impressions: Impressions | None = None) -> None:
         self.settings = settings
         self.items = dataset.items.size
         self.folds = settings.training.rule_folds
         self.ordered = dataset.schema.ordered_sessions
+        self.gap_s = dataset.schema.session_gap_s
         self.sequences = dataset.sequences.keep(dataset.sequences.is_role("train"))
+        self.lists = None
+        if impressions is not None:
+            kept = impressions.take(np.flatnonzero(impressions.is_role("train")))
+            self.lists = RankingLists.of(kept, dataset, settings.ranking)
         # The number of rows varies a little with the cut; steps are those of an uncut first epoch.
-        self.steps = max(1, -(-len(self._rows(0)[0].item) // settings.training.rows))
+        first = self._rows(0)[0]
+        self.steps = max(1, -(-len(first.item) // settings.training.rows))
+        asides = int((first.aside >= 0).sum())
+        self.lists_a_step = max(1, math.ceil(ROOM * asides / self.steps))
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yields `steps` batches of `rows` packed rows; the last ones are filled up with padding."""
@@ -62,7 +77,21 @@ class Epochs:
                 "fold": fold[part],
                 "negatives": draw_uniform(random, self.items, self.settings.loss.uniform),
             }
+            if self.lists is not None:
+                wanted |= self._lists(_with_empty(rows.aside, -1)[part], random)
             yield {name: tensor[part] for name, tensor in inputs.items()}, wanted
+
+    def _lists(self, aside: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+        """The lists of a batch's asides [rows, P], as many as ever; of more than have room some by lot."""
+        assert self.lists is not None
+        at = random.permutation(np.argwhere(aside >= 0))[: self.lists_a_step].astype(np.int32)
+        number = aside[at[:, 0], at[:, 1]]
+        short = self.lists_a_step - len(at)
+        ranking = self.settings.ranking
+        found = self.lists.dense(np.append(number, np.full(short, -1)), ranking.candidates, random)
+        drawn = random.random(found["hidden"].shape) < ranking.unknown
+        found |= {"hidden": found["hidden"] | drawn, "at": np.pad(at, ((0, short), (0, 0)))}
+        return {f"list.{name}": values for name, values in found.items()}
 
     def _random(self, epoch: int, purpose: int) -> np.random.Generator:
         return np.random.default_rng((self.settings.seed, epoch, purpose))
@@ -77,12 +106,14 @@ class Epochs:
         if changes.reorder:
             sequences = reorder_events(sequences, changes.reorder, random)
         places = self.settings.model.max_length + 1
-        shift = random.integers(0, places, sequences.users) if epoch else None
-        start, stop = cut_windows(sequences.offsets, places, shift)
+        lines = None if self.lists is None else self.lists.lines(sequences, self.gap_s)
+        offsets = sequences.offsets if lines is None else lines.offsets
+        shift = random.integers(0, places, len(offsets) - 1) if epoch else None
+        start, stop = cut_windows(offsets, places, shift)
         if changes.cut_at_sessions:
             start = begin_at_sessions(sequences.session_starts, start, stop)
         order = random.permutation(len(start))
-        rows = pack_windows(sequences, start[order], stop[order], self.settings.row_length)
+        rows = pack_entries(sequences, lines, start[order], stop[order], self.settings.row_length)
         fold = fold_of_user(sequences.users, self.folds)[sequences.user_of_event]
         weight = recency_weights(sequences.time, self.settings.training.half_life_days)
         # Where there is no event, position -1 finds a zero at the end.
@@ -108,6 +139,6 @@ def shuffle_sessions(sequences: Sequences, random: np.random.Generator) -> Seque
     return sequences.take(np.lexsort((lot, sequences.session, sequences.user_of_event)))
 
 
-def _with_empty(tensor: np.ndarray) -> np.ndarray:
+def _with_empty(tensor: np.ndarray, nothing: int = 0) -> np.ndarray:
     """A row of padding at the end, where index -1 finds it."""
-    return np.concatenate([tensor, np.zeros_like(tensor[:1])])
+    return np.concatenate([tensor, np.full_like(tensor[:1], nothing)])

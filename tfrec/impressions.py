@@ -1,7 +1,7 @@
 """Impressions of a dataset folder in memory: flat arrays of candidates, impressions one after another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +55,22 @@ class Impressions:
     def is_role(self, role: str) -> np.ndarray:
         """[I] bool: which impressions have the role."""
         return self.role == ROLES.index(role)
+
+    def take(self, at: np.ndarray) -> "Impressions":
+        """Returns the impressions at the given places, in that order."""
+        sizes = np.diff(self.offsets)[at]
+        offsets = np.append(0, np.cumsum(sizes)).astype(np.int64)
+        candidates = np.arange(offsets[-1]) + np.repeat(self.offsets[at] - offsets[:-1], sizes)
+        heads = {name: getattr(self, name)[at] for name in ("id", "user_id", "user", "time", "role")}
+        return replace(
+            self,
+            **heads,
+            offsets=offsets,
+            item=self.item[candidates],
+            labels={name: values[candidates] for name, values in self.labels.items()},
+            statistics={name: values[candidates] for name, values in self.statistics.items()},
+            context={name: values[at] for name, values in self.context.items()},
+        )
 
     @classmethod
     def load(cls, folder: Path, dataset: Dataset) -> "Impressions":

@@ -9,9 +9,11 @@ import tensorflow as tf
 from tfrec.barring import barred_items, without_barred
 from tfrec.layers.attention import MASKED
 from tfrec.layers.embeddings import ItemEmbedding
+from tfrec.layers.ranker import Ranker
 from tfrec.layers.relations import Tensors
 from tfrec.losses import SecondSums
 from tfrec.positives import ahead, further_weights
+from tfrec.ranking_task import RankingTask
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
 from tfrec.towers import CandidateTower, Query, QueryTower
@@ -24,6 +26,9 @@ class TwoTowerModel(keras.Model):
     Called with packed rows (see `QueryTower`) it returns their `Query`. `fit` takes pairs of
     packed rows and `{"item": [B, P] int32, "weight": [B, P] float32, "negatives": [U] int32}`: the
     item of each position's next event, whether it counts, and rows drawn uniformly.
+
+    With tasks of ranking, rows have asides for impressions, and `fit` takes also `list.*`: the tensors of
+    `tfrec.ranking_lists.RankingLists.dense`, and `list.at` [M, 2] int32, the row and place of each.
 
     Args:
         spec: settings and facts of the dataset.
@@ -38,6 +43,10 @@ class TwoTowerModel(keras.Model):
             self.spec, embedding, name="candidate_tower", dtype=self.dtype_policy
         )
         self.task = RetrievalTask(self.spec)
+        self.ranker = self.ranking_task = None
+        if self.spec.ranking.tasks:
+            self.ranker = Ranker(self.spec, name="ranker", dtype=self.dtype_policy)
+            self.ranking_task = RankingTask(self.spec)
         self.pretraining = False
 
     def set_pretraining(self, pretraining: bool) -> None:
@@ -49,6 +58,8 @@ class TwoTowerModel(keras.Model):
     def build(self, input_shape: Any = None) -> None:
         self.query_tower.build()
         self.candidate_tower.build()
+        if self.ranker is not None:
+            self.ranker.build()
         self.target_share = self.add_weight(
             name="target_share",
             shape=(self.spec.items,),
@@ -74,10 +85,42 @@ class TwoTowerModel(keras.Model):
         sample_weight: tf.Tensor | None = None,
         training: bool = True,
     ) -> tf.Tensor:
-        """Returns the mean loss of the positions that have a target, a scalar."""
+        """Returns the loss of retrieval, and that of ranking where there is any, a scalar."""
         assert x is not None
         assert y is not None
         assert y_pred is not None
+        losses = []
+        if self.spec.ranking.retrieval:
+            losses.append(self._retrieval_loss(x, y, y_pred))
+        if self.ranking_task is not None:
+            lists = {name.removeprefix("list."): v for name, v in y.items() if name.startswith("list.")}
+            logits = self.rank(y_pred, lists["at"], lists, training=True)
+            losses.append(self.spec.ranking.weight * self.ranking_task(logits, lists))
+        return tf.add_n(losses)
+
+    def rank(self, query: Query, at: tf.Tensor, lists: Tensors, training: bool | None = None) -> tf.Tensor:
+        """Returns the logits [M, C, T] of candidates; `tfrec.ranking_task.log_chances` makes chances of them.
+
+        Args:
+            query: of packed rows.
+            at: [M, 2] int32 rows and places of the requests that the lists answer.
+            lists: see `RankingLists.dense`.
+        """
+        assert self.ranker is not None
+        assert query.looked_at is not None
+        encoded = query.looked_at
+        embedding = self.query_tower.embedding(lists["candidate"], lists["hidden"])
+        return self.ranker(
+            lists,
+            embedding * self.spec.settings.dimensions**0.5,
+            tf.gather_nd(encoded.state, at),
+            tf.gather(encoded.events, at[:, 0]),
+            tf.gather_nd(encoded.visible, at),
+            training=training,
+        )
+
+    def _retrieval_loss(self, x: Tensors, y: Tensors, y_pred: Query) -> tf.Tensor:
+        """The mean loss of the positions that have a target."""
         weight = tf.reshape(y["weight"], [-1])
         # What is hidden in pretraining stands among later events too.
         bars = self.spec.loss.bar_repeats and not self.pretraining

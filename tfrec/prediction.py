@@ -15,7 +15,6 @@ from tfrec.layers.rules import RuleWeights
 from tfrec.model import TwoTowerModel
 from tfrec.progress import track
 from tfrec.schema import PADDING_ROW, Repeats
-from tfrec.sequences import Sequences
 from tfrec.towers import Query
 
 ROWS_A_STEP = 16
@@ -49,7 +48,7 @@ class Predictor:
         """
         places = self.model.spec.settings.max_length + 1
         index = ExactIndex(self.model.candidate_tower.table())
-        start, stop, first = query_windows(dataset.sequences, positions, places)
+        start, stop, first = query_windows(dataset.sequences.offsets, positions, places)
         rows = pack_windows(dataset.sequences, start, stop, places)
         wanted = np.zeros(len(dataset.sequences.item) + 1, bool)
         wanted[positions] = True
@@ -117,15 +116,20 @@ def barred_rows(own: tf.Tensor, in_session: tf.Tensor, repeats: Repeats) -> tf.T
 
 
 def query_windows(
-    sequences: Sequences, positions: np.ndarray, places: int
+    offsets: np.ndarray, positions: np.ndarray, places: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Returns windows (start, stop, first) that have all positions as targets: [W] int64 each.
 
     A window's targets are its positions from `first` on; they lie within half a window, so that
     each has the other half before it, as far as the user has so many events.
+
+    Args:
+        offsets: [U + 1] int64, where users begin, and the end.
+        positions: [Q] int64.
+        places: of a window.
     """
     positions = np.sort(positions)
-    begin = sequences.offsets[np.searchsorted(sequences.offsets, positions, side="right") - 1]
+    begin = offsets[np.searchsorted(offsets, positions, side="right") - 1]
     first_of_user = positions[np.searchsorted(begin, begin)]
     chunk = (positions - first_of_user) // max(places // 2, 1)
     differs = (begin[1:] != begin[:-1]) | (chunk[1:] != chunk[:-1])

@@ -14,13 +14,18 @@ import tfrec
 from tfrec.checkpoints import Checkpoints, RunState
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.impressions import Impressions
 from tfrec.layers.seeds import set_seeds
 from tfrec.metrics import ndcg, target_rank
 from tfrec.model import TwoTowerModel
 from tfrec.prediction import Predictor
+from tfrec.ranking_metrics import auc
+from tfrec.ranking_prediction import RankingPredictor
 from tfrec.trained import TrainedModel
 
 MONITOR = "val_ndcg@10"
+RANKING_MONITOR = "val_auc"
+"""Of the first task, the mean over val impressions."""
 SECONDS = "train_s"
 """In the history: seconds in the steps of an epoch, compilation included, validation not."""
 
@@ -33,6 +38,7 @@ class Run(keras.callbacks.Callback):
         dataset: its val events are asked after each epoch, of `validation_users` users at most.
         settings: of the run.
         checkpoints: where they go.
+        impressions: of the dataset, for tasks of ranking; None without.
         quiet: no progress bars.
     """
 
@@ -42,6 +48,7 @@ class Run(keras.callbacks.Callback):
         dataset: Dataset,
         settings: Settings,
         checkpoints: Checkpoints,
+        impressions: Impressions | None = None,
         *,
         quiet: bool = False,
     ) -> None:
@@ -55,6 +62,11 @@ class Run(keras.callbacks.Callback):
         self.best = [w.numpy() for w in model.weights]
         self.positions = validation_positions(dataset, settings)
         self.predictor = Predictor(model, k=10, quiet=quiet)
+        self.shown = None
+        if impressions is not None:
+            self.shown = impressions.take(validation_impressions(impressions, settings))
+            self.ranking_predictor = RankingPredictor(model, quiet=quiet)
+        self.monitor = MONITOR if settings.ranking.retrieval else RANKING_MONITOR
 
     @property
     def variables(self) -> list[Any]:
@@ -82,23 +94,36 @@ class Run(keras.callbacks.Callback):
         logs[SECONDS] = time.perf_counter() - self.epoch_began
         self.trained.set_pretraining(False)
         with self._averaged():
-            if len(self.positions):
-                answers = self.predictor(self.dataset, self.positions)
-                targets = self.dataset.sequences.item[self.positions]
-                logs[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
+            logs |= self._validation()
             # Without val events every epoch is the best so far.
-            better = self.state.best is None or not len(self.positions) or logs[MONITOR] > self.state.best
+            found = logs.get(self.monitor)
+            better = self.state.best is None or found is None or found > self.state.best
             if better:
                 self.best = [w.numpy() for w in self.trained.weights]
         state = RunState(
             epoch=epoch + 1,
-            best=logs.get(MONITOR) if better else self.state.best,
+            best=logs.get(self.monitor) if better else self.state.best,
             best_epoch=epoch + 1 if better else self.state.best_epoch,
             history=[*self.state.history, {name: float(value) for name, value in logs.items()}],
         )
         self.checkpoints.save(state, self.variables, self.best)
         self.state = state
         self.trained.stop_training = self.is_over()
+
+    def _validation(self) -> dict[str, float]:
+        """What the val events and impressions say of the weights."""
+        found = {}
+        if len(self.positions) and self.settings.ranking.retrieval:
+            answers = self.predictor(self.dataset, self.positions)
+            targets = self.dataset.sequences.item[self.positions]
+            found[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
+        if self.shown is not None and len(self.shown):
+            chances = self.ranking_predictor(self.dataset, self.shown)
+            task = next(iter(self.settings.ranking.tasks.values()))
+            within = auc(chances[:, 0], self.shown.labels[task.label], self.shown.offsets)
+            if np.isfinite(within).any():
+                found[RANKING_MONITOR] = float(np.nanmean(within))
+        return found
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -122,7 +147,7 @@ class Run(keras.callbacks.Callback):
         facts = {
             "epochs": self.state.epoch,
             "best_epoch": self.state.best_epoch,
-            MONITOR: self.state.best,
+            self.monitor: self.state.best,
             "seconds_of_last_run": round(seconds, 1),
             "parameters": int(model.count_params()),
             "history": self.state.history,
@@ -134,6 +159,16 @@ class Run(keras.callbacks.Callback):
             },
         }
         return TrainedModel(model=model, settings=self.settings, facts=dataset, training=facts)
+
+
+def validation_impressions(impressions: Impressions, settings: Settings) -> np.ndarray:
+    """Returns the places of the val impressions of at most `validation_users` users, the same each time."""
+    val = np.flatnonzero(impressions.is_role("val"))
+    asked = np.unique(impressions.user_id[val])
+    if len(asked) > settings.training.validation_users:
+        random = np.random.default_rng(settings.seed)
+        asked = random.choice(asked, settings.training.validation_users, replace=False)
+    return val[np.isin(impressions.user_id[val], asked)]
 
 
 def validation_positions(dataset: Dataset, settings: Settings) -> np.ndarray:

@@ -75,7 +75,8 @@ def _explain(error: Any) -> str:
     if error["type"] != "extra_forbidden":
         found = "" if isinstance(error["input"], dict) else f" (found {error['input']!r})"
         return f"{key}: {error['msg']}{found}" if key else f"{error['msg'].removeprefix('Value error, ')}"
-    # A misspelt key lies near by its last word, whatever section it was put in.
-    by_last = {name.rsplit(".", 1)[-1]: name for name in [*Settings.model_fields, *known_keys()]}
+    # A misspelt key lies near by its last word, whatever section it was put in; of two, the first is meant.
+    names = [*Settings.model_fields, *known_keys()]
+    by_last = {name.rsplit(".", 1)[-1]: name for name in reversed(names)}
     near = difflib.get_close_matches(key.rsplit(".", 1)[-1], by_last, n=1, cutoff=0.4)
     return f"unknown setting {key}" + (f"; the nearest known one is {by_last[near[0]]}" if near else "")

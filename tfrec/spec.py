@@ -5,8 +5,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tfrec.config import LossSettings, ModelSettings, Settings
+from tfrec.config_ranking import RankingSettings
 from tfrec.dataset import Dataset
-from tfrec.schema import ContextColumn, ItemFeature, Repeats
+from tfrec.errors import SettingsError
+from tfrec.schema import ContextColumn, ImpressionFacts, ItemFeature, Repeats, Statistic
 
 
 class ModelSpec(BaseModel):
@@ -27,12 +29,17 @@ class ModelSpec(BaseModel):
     has_clock: bool
     ordered_sessions: bool
     repeats: Repeats
+    ranking: RankingSettings = RankingSettings()
+    impressions: ImpressionFacts | None = None
+    """what tasks of ranking learn from; None without tasks"""
 
     @classmethod
     def of(cls, settings: Settings, dataset: Dataset) -> "ModelSpec":
         """Returns what the settings ask for, of what the dataset has."""
         schema = dataset.schema
         features = schema.item_features if settings.model.item_features else ()
+        impressions = schema.impressions if settings.ranking.tasks else None
+        require_ranking_facts(settings.ranking, impressions)
         return cls(
             settings=settings.model,
             loss=settings.loss,
@@ -44,7 +51,14 @@ class ModelSpec(BaseModel):
             has_clock=schema.has_clock,
             ordered_sessions=schema.ordered_sessions,
             repeats=schema.repeats,
+            ranking=settings.ranking,
+            impressions=impressions,
         )
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """Those that the ranking network takes."""
+        return chosen_statistics(self.ranking, self.impressions) if self.impressions else ()
 
     @property
     def copies(self) -> bool:
@@ -72,6 +86,39 @@ class ModelSpec(BaseModel):
         """Whether the loss goes over the whole catalogue."""
         small = self.items <= self.loss.full_up_to
         return self.loss.negatives == "full" or (self.loss.negatives == "auto" and small)
+
+
+def chosen_statistics(ranking: RankingSettings, facts: ImpressionFacts) -> tuple[Statistic, ...]:
+    """Returns the statistics of impressions that are inputs, in the dataset's order."""
+    chosen = ranking.statistics
+    return tuple(s for s in facts.statistics if chosen is None or s.name in chosen)
+
+
+def require_ranking_facts(ranking: RankingSettings, facts: ImpressionFacts | None) -> None:
+    """Refuses tasks and statistics that the dataset does not have.
+
+    Raises:
+        SettingsError: there is no such label or statistic, or there are no impressions at all.
+    """
+    if not ranking.tasks:
+        return
+    if facts is None:
+        raise SettingsError(
+            "ranking.tasks learn from impressions, and the dataset has none. Prepare its log with "
+            "--impressions FILE, or leave the tasks out."
+        )
+    for name, task in ranking.tasks.items():
+        if task.label not in facts.labels:
+            raise SettingsError(
+                f"ranking.tasks.{name}.label: the dataset has no label {task.label!r}; its labels are "
+                f"{', '.join(facts.labels)}"
+            )
+    known = [s.name for s in facts.statistics]
+    for name in ranking.statistics or ():
+        if name not in known:
+            raise SettingsError(
+                f"ranking.statistics: the dataset has no statistic {name!r}; it has {', '.join(known)}"
+            )
 
 
 MAX_VALUES = 16

@@ -29,11 +29,27 @@ class Query(NamedTuple):
         embedding: [B, P, D + 1] float32.
         copy_score: [B, P, P] float32, r of `CopyScores`; None without copy scores.
         rules: how much the rules of the newest events count; None without rules.
+        looked_at: what ranking looks at; None without tasks of ranking.
     """
 
     embedding: tf.Tensor
     copy_score: tf.Tensor | None
     rules: RuleWeights | None
+    looked_at: "Encoded | None" = None
+
+
+class Encoded(NamedTuple):
+    """What the encoder says of packed rows.
+
+    Attributes:
+        state: [B, P, D] of the requests at all places.
+        events: [B, P, D] of the events before them.
+        visible: [B, P, P] bool, which events a request may look at.
+    """
+
+    state: tf.Tensor
+    events: tf.Tensor
+    visible: tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tfrec")
@@ -152,6 +168,9 @@ class QueryTower(keras.layers.Layer):
         if self.rules is not None:
             rules = self.rules(self.norm(state), self.norm(events), batch, training=training)
             query = query._replace(rules=rules)
+        if self.spec.ranking.tasks:
+            encoded = Encoded(self.norm(state), self.norm(events), related.visible)
+            query = query._replace(looked_at=encoded)
         return query
 
     def rule_candidates(

@@ -4,13 +4,17 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.tfrec.test_model import model_of, small
+from tfrec.asides import Lines
 from tfrec.batches import Asides, Rows, pack_windows
 from tfrec.config import FUSIONS
 from tfrec.dataset import Dataset
 from tfrec.model import TwoTowerModel
 from tfrec.packing import cut_windows, ranges
+from tfrec.sequences import Sequences
 
 ALL_ENCODINGS = ("model.copy_newest=true", "model.encodings=[gap, place, request, recurrence]")
 
@@ -78,3 +82,33 @@ def test_a_user_without_events_asks_too(rich_dataset: Callable[..., Dataset]) ->
     np.testing.assert_allclose(
         model(rows.inputs).embedding[:, 0], model(begun.inputs).embedding[:, 0], rtol=1e-5, atol=1e-6
     )
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 6))
+def test_impressions_see_what_came_strictly_before_them(seed: int, longest: int) -> None:
+    """Against a walk through each user's events, whatever the windows."""
+    random = np.random.default_rng(seed)
+    counts = random.integers(0, 6, 3)
+    offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
+    time = np.concatenate([np.sort(random.integers(0, 12, n)) for n in counts]).astype(np.int64)
+    session = np.concatenate([np.arange(n) // 2 for n in counts]).astype(np.int32)
+    filled = np.zeros(len(time), np.int32)
+    s = Sequences(np.arange(3), offsets, filled, filled, filled, session, time, filled.astype(np.int8))
+    asked = int(random.integers(1, 8))
+    user, moment = random.integers(-1, 3, asked), random.integers(0, 12, asked)
+    lines = Lines.of(s, user, moment, gap_s=3)
+    start, stop, asides, impression = lines.cut(*cut_windows(lines.offsets, longest))
+    assert sorted(impression) == list(range(asked))
+    assert sorted(ranges(start, stop)) == list(range(len(time)))
+    assert (stop - start + np.bincount(asides.window, minlength=len(start)) <= longest).all()
+    for aside, i in enumerate(impression):
+        own = range(offsets[user[i]], offsets[user[i] + 1]) if user[i] >= 0 else []
+        seen = [e for e in own if time[e] < moment[i]]
+        newest = max(seen, default=-1)
+        window = asides.window[aside]
+        # What lies before the window is not seen, and nothing else is missed.
+        assert asides.before[aside] == (newest if newest >= start[window] else -1)
+        assert newest < stop[window] or not seen
+        expected = session[newest] + (moment[i] - time[newest] > 3) if seen else 0
+        assert asides.session[aside] == expected
+        assert asides.time[aside] == moment[i]

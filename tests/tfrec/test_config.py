@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from tests.tfrec.shown import shown_to
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
@@ -90,7 +91,19 @@ CHANGES = {
     "training.validation_users": 3,
     "training.precision": "mixed_bfloat16",
     "training.xla": False,
+    "ranking.tasks": "{click: {label: click}}",
+    "ranking.weight": 3,
+    "ranking.retrieval": False,
+    "ranking.attention": False,
+    "ranking.list_blocks": 0,
+    "ranking.listwise": 0,
+    "ranking.statistics": [],
+    "ranking.dropout": 0.5,
+    "ranking.candidates": 3,
+    "ranking.unknown": 0,
 }
+
+TASKS = "ranking.tasks={click: {label: click}}"
 
 # What a setting needs of others to matter.
 NEEDED = {
@@ -104,6 +117,7 @@ NEEDED = {
     "training.rule_folds": ["model.rules=6"],
     "training.pretraining_mask": ["training.pretraining_epochs=1"],
     "augmentation.cut_at_sessions": ["model.max_length=4"],
+    **{key: [TASKS] for key in CHANGES if key.startswith("ranking.") and key != "ranking.tasks"},
 }
 
 # What a setting needs of the log to matter.
@@ -113,7 +127,9 @@ OF_THE_LOG = {"loss.bar_repeats": {"repeats": "across_sessions"}}
 def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
     """All that a run's settings decide, after one step."""
     keras.utils.set_random_seed(settings.seed)
-    epochs = Epochs(dataset, settings)
+    with_impressions, impressions = shown_to(dataset)
+    dataset = with_impressions if settings.ranking.tasks else dataset
+    epochs = Epochs(dataset, settings, impressions if settings.ranking.tasks else None)
     model = build_model(dataset, settings, epochs)
     compile_model(model, settings, epochs.steps)
     jit = model.jit_compile

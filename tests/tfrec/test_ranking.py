@@ -1,0 +1,176 @@
+"""Tasks of ranking: what they learn from, what they move, and what is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.tfrec.shown import CANDIDATES, shown_to
+from tests.tfrec.test_model import small
+from tfrec.config import Settings
+from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
+from tfrec.errors import SettingsError
+from tfrec.impressions import Impressions
+from tfrec.layers.seeds import set_seeds
+from tfrec.model import TwoTowerModel
+from tfrec.ranking_evaluation import ranking_metrics_of
+from tfrec.ranking_lists import RankingLists
+from tfrec.ranking_prediction import RankingPredictor
+from tfrec.ranking_task import RankingTask, log_chances
+from tfrec.schema import PADDING_ROW
+from tfrec.settings_file import load_settings
+from tfrec.spec import ModelSpec
+from tfrec.training import build_model, compile_model
+
+CLICK = "ranking.tasks={click: {label: click}}"
+BOTH = "ranking.tasks={click: {label: click}, order: {label: buy, given: click}}"
+
+
+def built(dataset: Dataset, impressions: Impressions, settings: Settings) -> tuple[TwoTowerModel, Epochs]:
+    keras.utils.set_random_seed(settings.seed)
+    epochs = Epochs(dataset, settings, impressions)
+    return build_model(dataset, settings, epochs), epochs
+
+
+def test_lists_hide_the_ids_of_what_had_no_event_before_their_moment(
+    rich_dataset: Callable[..., Dataset],
+) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    lists = RankingLists.of(impressions, dataset, small(CLICK).ranking)
+    found = lists.dense(np.array([3, -1, 0]), CANDIDATES + 1)
+    assert found["candidate"][:, -1].tolist() == [PADDING_ROW] * 3
+    assert (found["candidate"][1] == PADDING_ROW).all()
+    assert found["label.click"].sum(axis=1).tolist() == [1, 0, 1]
+    s = dataset.sequences
+    for row, number in ((0, 3), (2, 0)):
+        begin, end = impressions.offsets[number], impressions.offsets[number + 1]
+        assert found["candidate"][row, :-1].tolist() == impressions.item[begin:end].tolist()
+        for hidden, item in zip(found["hidden"][row, :-1], impressions.item[begin:end], strict=True):
+            assert hidden == (not (s.time[s.item == item] < impressions.time[number]).any())
+
+
+def test_of_a_longer_list_those_with_a_label_are_kept(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    lists = RankingLists.of(impressions, dataset, small(BOTH).ranking)
+    found = lists.dense(np.arange(len(impressions)), 2, np.random.default_rng(0))
+    assert (found["label.click"].sum(axis=1) == 1).all()
+    assert (found["candidate"] != PADDING_ROW).all()
+
+
+def test_chances_of_a_chain_are_products() -> None:
+    logits = np.array([[[0.3, -1.2]]], np.float32)
+    dataset_free = ModelSpec.model_construct(ranking=load_settings(None, [BOTH]).ranking)
+    came, not_came = (x.numpy()[0, 0] for x in log_chances(tf.constant(logits), dataset_free))
+    click, order = 1 / (1 + np.exp([-0.3, 1.2]))
+    np.testing.assert_allclose(np.exp(came), [click, click * order], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(not_came), [1 - click, 1 - click * order], rtol=1e-5)
+
+
+def test_the_loss_by_hand() -> None:
+    """Two lists, one with padding, and one that is empty."""
+    spec = ModelSpec.model_construct(ranking=load_settings(None, [CLICK, "ranking.listwise=0.5"]).ranking)
+    logits = np.array([[[1.0], [0.0], [9.0]], [[-1.0], [2.0], [0.5]], [[3.0], [3.0], [3.0]]], np.float32)
+    candidate = np.array([[2, 3, PADDING_ROW], [2, 3, 4], [PADDING_ROW] * 3])
+    label = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0] * 3], np.float32)
+    lists = {"candidate": tf.constant(candidate), "label.click": tf.constant(label)}
+    found = float(RankingTask(spec)(tf.constant(logits), lists))
+    total = 0.0
+    for i, real in ((0, 2), (1, 3)):
+        p, y = 1 / (1 + np.exp(-logits[i, :real, 0])), label[i, :real]
+        total += -np.sum(np.where(y > 0, np.log(p), np.log(1 - p)))
+        total += 0.5 * -np.sum(y * np.log(p / p.sum())) / y.sum()
+    assert found == pytest.approx(total / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "moved"),
+    [
+        (["ranking.retrieval=false"], {"ranker", "query_tower", "items"}),
+        (["ranking.weight=1e-30", "ranking.attention=false"], {"query_tower", "items", "candidate_tower"}),
+    ],
+)
+def test_each_loss_moves_what_it_should_and_nothing_else(
+    rich_dataset: Callable[..., Dataset], overrides: list[str], moved: set[str]
+) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    model, epochs = built(dataset, impressions, small(CLICK, "training.xla=false", *overrides))
+    x, y = next(epochs.batches(0))
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(x, y, model(x, training=True))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    found = set()
+    for variable, gradient in zip(model.trainable_variables, gradients, strict=True):
+        if gradient is not None and np.abs(tf.convert_to_tensor(gradient).numpy()).max() > 1e-12:
+            names = variable.path.split("/")
+            found.add(next(n for n in ("items", "ranker", "candidate_tower", "query_tower") if n in names))
+    assert found == moved
+
+
+def test_it_learns_what_the_statistic_says(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    fast = ["model.blocks=1", "model.rules=0", "ranking.attention=false", "training.xla=false"]
+    learned = ["ranking.retrieval=false", "training.learning_rate=0.02", "training.epochs=24"]
+    settings = small(CLICK, *fast, *learned)
+    model, epochs = built(dataset, impressions, settings)
+    compile_model(model, settings, epochs.steps)
+    set_seeds(model, settings.seed, 0)
+    for epoch in range(settings.training.epochs):
+        for x, y in epochs.batches(epoch):
+            model.train_on_batch(x, y)
+    val = impressions.take(np.flatnonzero(impressions.is_role("val")))
+    chances = RankingPredictor(model, quiet=True)(dataset, val)
+    found = ranking_metrics_of(chances, {"click": val.labels["click"]}, val)["click"]
+    assert found["auc"] > 0.9
+    assert found["auc_by_user"] > 0.85
+    assert found["log_loss"] < 0.4  # that of the share alone is 0.50
+
+
+def test_answers_do_not_depend_on_what_is_asked_beside(rich_dataset: Callable[..., Dataset]) -> None:
+    """The same chances whether impressions are asked one by one or together."""
+    dataset, impressions = shown_to(rich_dataset())
+    model, _ = built(dataset, impressions, small(BOTH, "model.max_length=31"))
+    predictor = RankingPredictor(model, quiet=True)
+    together = predictor(dataset, impressions)
+    for number in (0, 7, len(impressions) - 1):
+        own = slice(impressions.offsets[number], impressions.offsets[number + 1])
+        alone = predictor(dataset, impressions.take(np.array([number])))
+        np.testing.assert_allclose(alone, together[own], rtol=1e-4, atol=1e-6)
+    assert (together[:, 1] <= together[:, 0]).all()
+
+
+def test_what_the_dataset_has_not_is_refused(rich_dataset: Callable[..., Dataset]) -> None:
+    plain = rich_dataset()
+    dataset, _ = shown_to(plain)
+    with pytest.raises(SettingsError, match=r"the dataset has none\. Prepare its log with --impressions"):
+        ModelSpec.of(small(CLICK), plain)
+    with pytest.raises(SettingsError, match=r"tasks.like.label: .* no label 'liked'; its .* click, buy"):
+        ModelSpec.of(small("ranking.tasks={like: {label: liked}}"), dataset)
+    with pytest.raises(SettingsError, match="no statistic 'ctr'; it has click_6h"):
+        ModelSpec.of(small(CLICK, "ranking.statistics=[ctr]"), dataset)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("ranking.tasks={order: {label: buy, given: click}}", "given='click' is none of the tasks order"),
+        ("ranking.tasks={a: {label: x, given: b}, b: {label: y, given: a}}", "is given itself"),
+        ("ranking.retrieval=false", "leaves nothing to learn"),
+    ],
+)
+def test_settings_that_contradict_themselves_are_refused(override: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        load_settings(None, [override])
+
+
+def test_a_saved_model_gives_the_same_chances(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    model, _ = built(dataset, impressions, small(BOTH))
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    few = impressions.take(np.arange(5))
+    expected = RankingPredictor(model, quiet=True)(dataset, few)
+    np.testing.assert_array_equal(RankingPredictor(loaded, quiet=True)(dataset, few), expected)

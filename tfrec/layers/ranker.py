@@ -1,0 +1,139 @@
+"""Probabilities of given candidates, from the state of a request, its events, and what is known of each."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfrec.layers.attention import Attention
+from tfrec.layers.blocks import BLOCKS
+from tfrec.layers.relations import Tensors
+from tfrec.schema import PADDING_ROW
+from tfrec.spec import ModelSpec
+
+
+@keras.saving.register_keras_serializable("tfrec")
+class Ranker(keras.layers.Layer):
+    """Lists of candidates -> logits of the tasks, each of the chance given its parent task.
+
+    A candidate is the sum of what its embedding e, the request's state h, their product h ∘ e, its
+    statistics, the context of the request and the length of its list give; then come attention over the
+    events of the sequence (Zhou et al. 2018, DIN, here with the softmax of a Transformer) and blocks in which
+    the candidates of a list see each other (Pei et al. 2019, PRM). Statistics are taken as log(1 + x),
+    standardised; what is missing has a weight of its own.
+
+    Args:
+        spec: the model's.
+
+    Shapes: M lists, C candidates, P places of a packed row, S statistics, T tasks.
+    """
+
+    def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
+        # Statistics are float32 whatever the policy: bfloat16 does not know 300 clicks from 301.
+        super().__init__(**kwargs, autocast=False)
+        self.spec = ModelSpec.model_validate(spec)
+        s, policy = self.spec.settings, self.dtype_policy
+        own = self.spec.ranking
+        given = ("embedding", "state", "product", *(("statistics",) if self.spec.statistics else ()))
+        self.parts = {
+            name: keras.layers.Dense(s.dimensions, use_bias=name == "embedding", name=name, dtype=policy)
+            for name in given
+        }
+        self.attention = None
+        if own.attention:
+            self.attention = Attention(s.dimensions, s.heads, name="attention", dtype=policy)
+        self.attention_norm = keras.layers.RMSNormalization(name="attention_norm", dtype=policy)
+        self.blocks = [
+            BLOCKS[s.block](
+                s.dimensions, s.heads, s.feed_forward, own.dropout, name=f"list_{i}", dtype=policy
+            )
+            for i in range(max(own.list_blocks, 1))
+        ]
+        self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
+        self.head = keras.layers.Dense(len(own.tasks), name="head", dtype="float32")
+
+    def build(self, input_shape: Any = None) -> None:
+        dimensions = self.spec.settings.dimensions
+        shape = (None, None, dimensions)
+        for name, layer in self.parts.items():
+            layer.build((None, None, 2 * len(self.spec.statistics)) if name == "statistics" else shape)
+        for layer in (self.attention_norm, *self.blocks, self.norm, self.head):
+            layer.build(shape)
+        if self.attention is not None:
+            self.attention.build(shape)
+        init = keras.initializers.RandomNormal(stddev=0.05)
+        facts = self.spec.impressions
+        sizes = {c.name: c.size if c.kind == "categorical" else 1 for c in facts.context} if facts else {}
+        self.tables = {
+            name: self.add_weight(name=f"table_{name}", shape=(size, dimensions), initializer=init)
+            for name, size in sizes.items()
+        }
+        self.length = self.add_weight(name="length", shape=(dimensions,), initializer="zeros")
+
+    def call(
+        self,
+        lists: Tensors,
+        embedding: tf.Tensor,
+        state: tf.Tensor,
+        events: tf.Tensor,
+        visible: tf.Tensor,
+        training: bool | None = None,
+    ) -> tf.Tensor:
+        """Returns logits [M, C, T].
+
+        Args:
+            lists: `candidate` [M, C] int32, PADDING_ROW where there is none; `statistics` [M, C, S] float32,
+                raw; `context.NAME` [M].
+            embedding: [M, C, D] of the candidates.
+            state: [M, D] of the requests.
+            events: [M, P, D], what the encoder says of the places of each request's row.
+            visible: [M, P] bool, which of them the request may look at.
+        """
+        real = lists["candidate"] != PADDING_ROW
+        given = {"embedding": embedding, "product": embedding * state[:, None]}
+        if self.spec.statistics:
+            given["statistics"] = self._statistics(lists["statistics"])
+        x = tf.add_n([self.parts[name](value) for name, value in given.items()])
+        x += (self.parts["state"](state) + self._circumstances(lists, real))[:, None]
+        if self.attention is not None:
+            seen = tf.broadcast_to(visible[:, None], [*_shape(real), tf.shape(visible)[-1]])
+            x += self.attention(self.attention_norm(x), events, seen, None)
+        together = real[:, :, None] & real[:, None, :]
+        if not self.spec.ranking.list_blocks:
+            together &= tf.eye(tf.shape(real)[1], dtype=tf.bool)
+        for block in self.blocks:
+            x = block(x, together, None, training=training)
+        return self.head(self.norm(x))
+
+    def _statistics(self, raw: tf.Tensor) -> tf.Tensor:
+        """[M, C, 2 S] standardised logarithms, 0 where missing, and what is missing."""
+        known = tf.math.is_finite(raw)
+        mean, std = (
+            tf.constant([getattr(s, name) for s in self.spec.statistics], tf.float32)
+            for name in ("mean", "std")
+        )
+        logs = tf.math.log1p(tf.maximum(tf.where(known, raw, 0.0), 0.0))
+        missing = tf.cast(~known, tf.float32)
+        return tf.concat([tf.where(known, (logs - mean) / std, 0.0), missing], axis=-1)
+
+    def _circumstances(self, lists: Tensors, real: tf.Tensor) -> tf.Tensor:
+        """[M, D] of the context and of the length of the list."""
+        count = tf.reduce_sum(tf.cast(real, tf.float32), axis=1)
+        found = tf.math.log1p(count)[:, None] * tf.cast(self.length, tf.float32)
+        facts = self.spec.impressions
+        for column in facts.context if facts else ():
+            value, table = lists[f"context.{column.name}"], self.tables[column.name]
+            if column.kind == "categorical":
+                there = tf.cast(value != PADDING_ROW, tf.float32)[:, None]
+                found += tf.cast(tf.gather(table, value), tf.float32) * there
+            else:
+                standard = tf.where(tf.math.is_finite(value), (value - column.mean) / column.std, 0.0)
+                found += standard[:, None] * tf.cast(table, tf.float32)
+        return tf.cast(found, self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"spec": self.spec.model_dump(mode="json")}
+
+
+def _shape(x: tf.Tensor) -> list[tf.Tensor]:
+    return tf.unstack(tf.shape(x))

@@ -1,0 +1,100 @@
+"""Lists of candidates as the ranking network takes them: M lists of C places."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from tfrec.asides import Lines
+from tfrec.config_ranking import RankingSettings
+from tfrec.dataset import Dataset
+from tfrec.impressions import Impressions
+from tfrec.schema import PADDING_ROW
+from tfrec.sequences import Sequences
+from tfrec.spec import chosen_statistics
+
+Lists = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RankingLists:
+    """Candidates, their labels and what was known of them, list after list.
+
+    Attributes:
+        impressions: they come from.
+        new: [N] bool, candidates without an event before their moment. A model must not know their ids: the
+            vocabulary has what ever gets an event, so that they would tell what is shown in vain.
+        statistics: [N, S] float32 raw, NaN where there was nothing.
+        labels: [N] float32 by task.
+    """
+
+    impressions: Impressions
+    new: np.ndarray
+    statistics: np.ndarray
+    labels: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, impressions: Impressions, dataset: Dataset, ranking: RankingSettings) -> "RankingLists":
+        """Lays out what the settings ask for.
+
+        Args:
+            impressions: of the dataset.
+            dataset: says when an item was first seen.
+            ranking: tasks and statistics.
+        """
+        first = np.full(dataset.items.size, np.iinfo(np.int64).max)
+        np.minimum.at(first, dataset.sequences.item, dataset.sequences.time)
+        names = [s.name for s in chosen_statistics(ranking, impressions.facts)]
+        nothing = np.zeros((len(impressions.item), 0), np.float32)
+        columns = [impressions.statistics[name] for name in names]
+        return cls(
+            impressions=impressions,
+            new=first[impressions.item] >= impressions.time[impressions.of_candidate],
+            statistics=np.stack(columns, axis=1) if columns else nothing,
+            labels={
+                name: impressions.labels[task.label].astype(np.float32)
+                for name, task in ranking.tasks.items()
+            },
+        )
+
+    def lines(self, sequences: Sequences, gap_s: int) -> Lines:
+        """Returns the impressions in line with events of the same users."""
+        return Lines.of(sequences, self.impressions.user, self.impressions.time, gap_s)
+
+    def dense(self, at: np.ndarray, width: int, random: np.random.Generator | None = None) -> Lists:
+        """Returns lists as padded tensors.
+
+        Args:
+            at: [M] impressions; -1: an empty list.
+            width: C. Of longer lists those with a label and, drawn by lot, some of the others are kept.
+            random: for the lots; None: no list is longer.
+
+        Returns:
+            `candidate` [M, C] int32 (PADDING_ROW: no candidate), `hidden` [M, C] bool (its id must not be
+            seen), `statistics` [M, C, S] float32, `label.TASK` [M, C] float32, and `context.NAME` [M].
+        """
+        offsets = np.append(self.impressions.offsets, self.impressions.offsets[-1])
+        sizes = np.where(at >= 0, offsets[at + 1] - offsets[at], 0)
+        row = np.repeat(np.arange(len(at)), sizes)
+        place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        source = offsets[at][row] + place
+        if random is not None:
+            any_label = np.max([values[source] for values in self.labels.values()], axis=0)
+            order = np.lexsort((random.random(len(source)), -any_label, row))
+            source = source[order]
+            row, source, place = (part[place < width] for part in (row, source, place))
+        candidate = np.full((len(at), width), PADDING_ROW, np.int32)
+        candidate[row, place] = self.impressions.item[source]
+        hidden = np.zeros((len(at), width), np.bool_)
+        hidden[row, place] = self.new[source]
+        statistics = np.full((len(at), width, self.statistics.shape[1]), np.nan, np.float32)
+        statistics[row, place] = self.statistics[source]
+        found = {"candidate": candidate, "hidden": hidden, "statistics": statistics}
+        for task, values in self.labels.items():
+            label = np.zeros((len(at), width), np.float32)
+            label[row, place] = values[source]
+            found[f"label.{task}"] = label
+        for name, values in self.impressions.context.items():
+            nothing = np.nan if values.dtype.kind == "f" else PADDING_ROW
+            found[f"context.{name}"] = np.append(values, values.dtype.type(nothing))[at]
+        return found

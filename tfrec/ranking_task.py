@@ -1,0 +1,82 @@
+"""The ranking tasks, built on that of TensorFlow Recommenders."""
+
+import tensorflow as tf
+
+from tfrec.layers.attention import MASKED
+from tfrec.layers.relations import Tensors
+from tfrec.schema import PADDING_ROW
+from tfrec.spec import ModelSpec
+from tfrec.tensorflow import tensorflow_recommenders
+
+tfrs = tensorflow_recommenders()
+
+LEAST = 1e-6
+"""No chance counts as nearer to 1, where its logarithm is all that is kept of it."""
+
+
+def log_chances(logits: tf.Tensor, spec: ModelSpec) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns log p and log(1 - p) of each task, [..., T] each.
+
+    A task that is given another has p = p(given) · sigmoid(logit): the chance of both, which is what all
+    candidates can teach, not only those for which the first came (Ma et al. 2018, ESMM).
+
+    Args:
+        logits: [..., T], in the order of the tasks.
+        spec: the model's.
+    """
+    tasks = spec.ranking.tasks
+    names = list(tasks)
+    own = tf.math.log_sigmoid(logits)
+    came, not_came = [], []
+    for place, task in enumerate(tasks.values()):
+        log_p, given = own[..., place], task.given
+        while given is not None:
+            log_p += own[..., names.index(given)]
+            given = tasks[given].given
+        came.append(log_p)
+        single = task.given is None
+        not_came.append(
+            tf.math.log_sigmoid(-logits[..., place])
+            if single
+            else tf.math.log(-tf.math.expm1(tf.minimum(log_p, -LEAST)))
+        )
+    return tf.stack(came, axis=-1), tf.stack(not_came, axis=-1)
+
+
+class RankingTask:
+    """What lists of candidates teach: whether each came, and which of a list.
+
+    `tfrs.tasks.Ranking` with a loss of its own: of each list Σ_c -log p(label_c), and `listwise` times the
+    softmax over the list, -Σ_c label_c log(p_c / Σ p) / Σ label, which knows an order alone.
+
+    Args:
+        spec: the model's.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.task = tfrs.tasks.Ranking(loss=self._loss)
+
+    def __call__(self, logits: tf.Tensor, lists: Tensors) -> tf.Tensor:
+        """Returns the mean over lists of the weighted losses of all tasks, a scalar.
+
+        Args:
+            logits: [M, C, T].
+            lists: `candidate` [M, C] int32, PADDING_ROW where there is none, and `label.TASK` [M, C] float32.
+        """
+        labels = tf.stack([lists[f"label.{name}"] for name in self.spec.ranking.tasks], axis=-1)
+        real = tf.cast(lists["candidate"] != PADDING_ROW, tf.float32)
+        return self.task.call(labels, logits, sample_weight=real, compute_metrics=False)
+
+    def _loss(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
+        ranking, real = self.spec.ranking, sample_weight[..., None]
+        weights = tf.constant([task.weight for task in ranking.tasks.values()])
+        came, not_came = log_chances(y_pred, self.spec)
+        losses = tf.reduce_sum(-real * (y_true * came + (1 - y_true) * not_came), axis=1)
+        if ranking.listwise:
+            shares = tf.nn.log_softmax(tf.where(real > 0, came, MASKED), axis=1)
+            count = tf.reduce_sum(y_true * real, axis=1)
+            order = -tf.reduce_sum(y_true * real * shares, axis=1) / tf.maximum(count, 1.0)
+            losses += ranking.listwise * order
+        some = tf.cast(tf.reduce_sum(sample_weight, axis=1) > 0, tf.float32)
+        return tf.reduce_sum(losses * weights) / tf.maximum(tf.reduce_sum(some), 1.0)
