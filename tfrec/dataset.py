@@ -1,7 +1,7 @@
 """A dataset folder in memory: flat arrays of events, users one after another."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ class Facts:
         items, event_types: vocabularies.
         context: vocabularies of the categorical context columns.
         features: vocabularies of the categorical and multi-valued item features.
+        impression_context: vocabularies of the categorical context columns of impressions.
     """
 
     schema: DatasetSchema
@@ -40,6 +41,7 @@ class Facts:
     event_types: Vocabulary
     context: Mapping[str, Vocabulary]
     features: Mapping[str, Vocabulary]
+    impression_context: Mapping[str, Vocabulary] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> "Facts":
@@ -70,6 +72,11 @@ class Facts:
                 for f in schema.item_features
                 if f.kind != "numeric"
             },
+            impression_context={
+                c.name: Vocabulary.load(vocabulary / f"impression.{c.name}.parquet")
+                for c in (schema.impressions.context if schema.impressions else ())
+                if c.kind == "categorical"
+            },
         )
 
     def save(self, folder: Path) -> None:
@@ -83,6 +90,8 @@ class Facts:
             values.save(vocabulary / f"context.{name}.parquet")
         for name, values in self.features.items():
             values.save(vocabulary / f"feature.{name}.parquet")
+        for name, values in self.impression_context.items():
+            values.save(vocabulary / f"impression.{name}.parquet")
 
     def with_sequences(self, sequences: Sequences) -> "Dataset":
         """Returns a dataset of these facts and the given events."""

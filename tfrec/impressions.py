@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tfrec.dataset import Dataset
+from tfrec.dataset import Dataset, Facts
 from tfrec.errors import DataError
 from tfrec.schema import IMPRESSIONS_FILE, ROLES, ImpressionFacts
 
@@ -71,6 +71,25 @@ class Impressions:
             statistics={name: values[candidates] for name, values in self.statistics.items()},
             context={name: values[at] for name, values in self.context.items()},
         )
+
+    def in_rows_of(self, own: Facts, other: Facts) -> "Impressions":
+        """Returns them in the rows of other vocabularies than their dataset's own: those of a model.
+
+        Raises:
+            DataError: the two differ in what impressions have.
+        """
+        if other.schema.impressions is None or own.schema.impressions is None:
+            raise DataError("the model or the dataset knows no impressions")
+        facts = other.schema.impressions
+        for what in ("labels", "statistics", "context"):
+            names = [[getattr(x, "name", x) for x in getattr(f, what)] for f in (self.facts, facts)]
+            if names[0] != names[1]:
+                raise DataError(f"the {what} of impressions differ: {names[0]} and {names[1]}")
+        context = dict(self.context)
+        for name, vocabulary in other.impression_context.items():
+            context[name] = vocabulary.remap(own.impression_context[name])[context[name]]
+        item = other.items.remap(own.items)[self.item]
+        return replace(self, facts=facts, item=item, context=context)
 
     @classmethod
     def load(cls, folder: Path, dataset: Dataset) -> "Impressions":

@@ -1,34 +1,85 @@
-"""How good chances are: for each task, within impressions and over all candidates."""
-
-from collections.abc import Mapping
+"""How good the chances of candidates are, for each task: within impressions, over all, and by slices."""
 
 import numpy as np
 
 from tfrec import ranking_metrics as metrics
+from tfrec.dataset import Dataset
 from tfrec.impressions import Impressions
+from tfrec.model import TwoTowerModel
+from tfrec.ranking_prediction import RankingPredictor
+from tfrec.ranking_results import RankingEvaluation, Slice, TaskResult
+from tfrec.ranking_slices import Masks, impression_slices
 
 CUTOFFS = (5, 10)
 
 
-def ranking_metrics_of(
-    chances: np.ndarray, labels: Mapping[str, np.ndarray], impressions: Impressions
-) -> dict[str, dict[str, float]]:
-    """Returns metrics by task: `auc` (mean over impressions), `auc_by_user`, `auc_overall`, `mrr`, `ndcg@5`,
-    `ndcg@10`, `log_loss`, `calibration_error`.
+def evaluate_ranking(
+    model: TwoTowerModel, dataset: Dataset, impressions: Impressions, role: str, *, quiet: bool = False
+) -> RankingEvaluation:
+    """Returns the figures of a model on the impressions of a role.
 
     Args:
-        chances: [N, T], tasks in the order of `labels`.
-        labels: [N] 0 or 1, by task.
-        impressions: I, N candidates in all.
+        model: with tasks of ranking.
+        dataset: in the rows of the model's vocabularies.
+        impressions: of the dataset, of all roles: thresholds are chosen on those of val.
+        role: "test" or "val".
+        quiet: no progress bars.
     """
-    return {
-        task: list_metrics(chances[:, place], label, impressions.offsets, impressions.user_id)
-        | {
-            "log_loss": metrics.log_loss(chances[:, place], label),
-            "calibration_error": metrics.calibration_error(chances[:, place], label),
-        }
-        for place, (task, label) in enumerate(labels.items())
+    predictor = RankingPredictor(model, quiet=quiet)
+    asked = impressions.take(np.flatnonzero(impressions.is_role(role)))
+    val = impressions.take(np.flatnonzero(impressions.is_role("val")))
+    chances = predictor(dataset, asked)
+    val_chances = chances if role == "val" else predictor(dataset, val)
+    slices = impression_slices(asked, dataset)
+    tasks = {}
+    for place, (name, task) in enumerate(model.spec.ranking.tasks.items()):
+        label, of_val = asked.labels[task.label], val.labels[task.label]
+        threshold = best_threshold(val_chances[:, place], of_val) if of_val.any() else None
+        tasks[name] = task_result(chances[:, place], label, asked, threshold, slices)
+    return RankingEvaluation(
+        source=dataset.schema.source,
+        role=role,
+        impressions=len(asked),
+        candidates=len(asked.item),
+        tasks=tasks,
+    )
+
+
+def task_result(
+    chance: np.ndarray, label: np.ndarray, asked: Impressions, threshold: float | None, slices: Masks
+) -> TaskResult:
+    """Returns a task's figures.
+
+    Args:
+        chance: [N] of the candidates.
+        label: [N] 0 or 1.
+        asked: the impressions.
+        threshold: chances from which on the label is foretold; None: nothing is.
+        slices: [I] bool by slice and bucket.
+    """
+    found = list_metrics(chance, label, asked.offsets, asked.user_id)
+    found |= {
+        "log_loss": metrics.log_loss(chance, label),
+        "calibration_error": metrics.calibration_error(chance, label),
     }
+    if threshold is not None:
+        found |= decisions(chance >= threshold, label)
+    foretold, came, _ = metrics.calibration(chance, label)
+    within = metrics.auc(chance, label, asked.offsets)
+    return TaskResult(
+        share=float(label.mean()) if len(label) else 0.0,
+        metrics=found,
+        threshold=threshold,
+        foretold=foretold.tolist(),
+        found=came.tolist(),
+        slices={
+            name: {
+                bucket: Slice(impressions=int(mask.sum()), auc=_mean_or_none(within[mask]))
+                for bucket, mask in buckets.items()
+            }
+            for name, buckets in slices.items()
+        },
+    )
 
 
 def list_metrics(
@@ -45,16 +96,35 @@ def list_metrics(
     rank = metrics.ranks(score, offsets)
     found = {"auc": metrics.auc(score, label, offsets), "mrr": metrics.mrr(rank, label, offsets)}
     found |= {f"ndcg@{k}": metrics.ndcg(rank, label, offsets, k) for k in CUTOFFS}
-    by_user = np.argsort(np.repeat(np.unique(user, return_inverse=True)[1], np.diff(offsets)), kind="stable")
-    counts = np.bincount(np.repeat(np.unique(user, return_inverse=True)[1], np.diff(offsets)))
-    users = np.append(0, np.cumsum(counts)).astype(np.int64)
-    everything = np.array([0, len(score)])
+    owner = np.repeat(np.unique(user, return_inverse=True)[1], np.diff(offsets))
+    by_user = np.argsort(owner, kind="stable")
+    users = np.append(0, np.cumsum(np.bincount(owner))).astype(np.int64)
     found["auc_by_user"] = metrics.auc(score[by_user], label[by_user], users)
-    found["auc_overall"] = metrics.auc(score, label, everything)
-    return {name: float(_mean(values)) for name, values in found.items()}
+    found["auc_overall"] = metrics.auc(score, label, np.array([0, len(score)]))
+    means = {name: _mean_or_none(values) for name, values in found.items()}
+    return {name: float("nan") if value is None else value for name, value in means.items()}
 
 
-def _mean(values: np.ndarray) -> float:
+def decisions(foretold: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Returns precision, recall and F1 of foretelling the label: [N] bool."""
+    hits = float((foretold & (label > 0)).sum())
+    precision = hits / max(float(foretold.sum()), 1.0)
+    recall = hits / max(float(label.sum()), 1.0)
+    f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1}
+
+
+def best_threshold(chance: np.ndarray, label: np.ndarray) -> float:
+    """Returns the chance from which on the label is to be foretold for the highest F1."""
+    order = np.argsort(-chance, kind="stable")
+    hits = np.cumsum(label[order])
+    f1 = 2 * hits / (np.arange(1, len(order) + 1) + label.sum())
+    # Candidates of one chance are foretold together or not at all.
+    ends = np.append(np.diff(chance[order]) != 0, True)
+    return float(chance[order][np.argmax(np.where(ends, f1, -1.0))])
+
+
+def _mean_or_none(values: np.ndarray) -> float | None:
     """The mean of the lists that say something."""
     known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    return float(known.mean()) if len(known) else None

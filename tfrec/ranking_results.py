@@ -1,0 +1,45 @@
+"""What an evaluation of ranking has found, as it stands in `ranking.json`."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from tfrec.evaluation_results import Metrics
+from tfrec.frozen import Frozen
+
+RANKING_FILE = "ranking.json"
+
+
+class Slice(Frozen):
+    """A part of the impressions."""
+
+    impressions: int
+    auc: float | None = Field(description="mean over impressions; None where none has both labels")
+
+
+class TaskResult(Frozen):
+    """One task's figures."""
+
+    share: float = Field(description="of candidates that have the label")
+    metrics: Metrics = Field(
+        description="auc, mrr, ndcg@5, ndcg@10: means over impressions; auc_by_user: over users; "
+        "auc_overall; log_loss, calibration_error; precision, recall, f1 at the threshold"
+    )
+    threshold: float | None = Field(description="with the highest F1 on val impressions; None without any")
+    foretold: list[float] = Field(description="mean chances of bins of as many candidates each")
+    found: list[float] = Field(description="shares of the label in these bins")
+    slices: dict[str, dict[str, Slice]] = Field(description="by slice and bucket")
+
+
+class RankingEvaluation(Frozen):
+    """The figures of all tasks on the same impressions."""
+
+    source: str
+    role: str
+    impressions: int
+    candidates: int
+    tasks: dict[str, TaskResult]
+
+    def save(self, folder: Path) -> None:
+        """Writes `ranking.json` into the folder."""
+        (Path(folder) / RANKING_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
