@@ -1,0 +1,120 @@
+"""Figures of ranking by hand, and the way from a log with impressions to them."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import data_prep
+from data_prep import PrepareOptions
+from tests.tfrec.shown import CANDIDATES, shown_to
+from tests.tfrec.test_model import small
+from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
+from tfrec.errors import DataError
+from tfrec.model_evaluation import evaluate_model_ranking
+from tfrec.ranking_evaluation import best_threshold, decisions, list_metrics, task_result
+from tfrec.ranking_report import metrics_table, slices_table
+from tfrec.ranking_results import RankingEvaluation
+from tfrec.ranking_slices import impression_slices
+from tfrec.schema import UNKNOWN_ROW
+from tfrec.trained import TrainedModel
+from tfrec.training import build_model, train
+
+START, DAY = 1_600_000_000, 86_400
+TASK = "ranking.tasks={click: {label: click}}"
+
+
+def test_decisions_by_hand() -> None:
+    found = decisions(np.array([True, True, True, False]), np.array([1, 1, 0, 1]))
+    assert found == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3})
+    assert decisions(np.array([False]), np.array([0]))["f1"] == 0
+
+
+def test_the_threshold_is_that_of_the_highest_f1() -> None:
+    chance, label = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.1]), np.array([1, 0, 1, 1, 1, 0])
+    found = best_threshold(chance, label)
+    by_hand = {t: decisions(chance >= t, label)["f1"] for t in set(chance)}
+    assert found == 0.6
+    assert by_hand[found] == max(by_hand.values())
+
+
+def test_auc_by_user_and_over_all_by_hand() -> None:
+    score = np.array([0.9, 0.1, 0.2, 0.8, 0.5, 0.4])
+    label = np.array([1, 0, 1, 0, 1, 0])
+    found = list_metrics(score, label, np.array([0, 2, 4, 6]), np.array([7, 7, 8]))
+    assert found["auc"] == pytest.approx((1 + 0 + 1) / 3)
+    assert found["auc_by_user"] == pytest.approx((3 / 4 + 1) / 2)
+    assert found["auc_overall"] == pytest.approx(6 / 9)
+    assert found["mrr"] == pytest.approx((1 + 0.5 + 1) / 3)
+
+
+def test_slices_part_the_impressions(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    impressions.item[: 3 * CANDIDATES] = UNKNOWN_ROW
+    slices = impression_slices(impressions, dataset)
+    for name in ("user", "items", "hour"):
+        assert np.sum([*slices[name].values()], axis=0).tolist() == [1] * len(impressions)
+    assert slices["user"]["new"].sum() == (impressions.user < 0).sum()
+    assert slices["items"]["half or more new"].sum() == 3
+    label = impressions.labels["click"]
+    result = task_result(label.astype(np.float32), label, impressions, None, slices)
+    assert result.slices["items"]["half or more new"].auc == 1
+    assert "f1" not in result.metrics
+
+
+def shop(folder: Path, *, clicked: bool = True) -> Path:
+    """A log of eight users over six days, and lists of five items, of which the newest event's is clicked."""
+    random = np.random.default_rng(0)
+    users, days = [f"u{i}" for i in range(8)], 6
+    moments = [START + d * DAY + 60 * place for d in range(days) for place in range(3)]
+    events = [(user, int(random.integers(0, 9)), moment) for user in users for moment in moments]
+    log = pd.DataFrame(events, columns=["user_id", "item_id", "timestamp"])
+    shown = [random.permutation(9)[:5].tolist() for _ in users for _ in range(days)]
+    asked = [START + d * DAY + 30 for _ in users for d in range(days)]
+    frame = pd.DataFrame({"user_id": np.repeat(users, days), "timestamp": asked, "shown": shown})
+    frame["clicked"] = [items[:1] if clicked else [] for items in shown]
+    log.to_csv(folder / "log.csv", index=False)
+    frame.to_parquet(folder / "shown.parquet")
+    options = PrepareOptions.model_validate({"impressions": {"file": folder / "shown.parquet"}})
+    out = folder / "dataset"
+    data_prep.prepare("log", [folder / "log.csv"], out, options, console=Console(quiet=True))
+    return out
+
+
+def test_from_a_log_with_impressions_to_figures(tmp_path: Path) -> None:
+    dataset = shop(tmp_path)
+    settings = small(TASK, "training.epochs=1", "model.blocks=1", "model.rules=0", "training.xla=false")
+    trained = train(dataset, tmp_path / "model", settings, quiet=True)
+    history = trained.training["history"][0]
+    assert {"val_auc", "val_ndcg@10"} <= set(history)
+    out = tmp_path / "ranking"
+    found = evaluate_model_ranking(tmp_path / "model", None, out, quiet=True)
+    assert found is not None
+    assert RankingEvaluation.model_validate(json.loads((out / "ranking.json").read_text())) == found
+    assert (out / "reliability.png").read_bytes().startswith(b"\x89PNG")
+    assert found.impressions == 8
+    assert found.tasks["click"].threshold is not None
+    assert 0 <= found.tasks["click"].metrics["auc"] <= 1
+    console = Console(file=io.StringIO(), record=True, width=100)
+    console.print(metrics_table(found), slices_table(found))
+    text = console.export_text()
+    assert "AUC, by impression" in text
+    assert "user: known (8)" in text
+
+
+def test_a_label_that_never_comes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no train impression of .* has the label 'click'"):
+        train(shop(tmp_path, clicked=False), tmp_path / "model", small(TASK), quiet=True)
+
+
+def test_a_model_without_tasks_has_no_figures(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
+    dataset, settings = rich_dataset(), small("model.rules=0")
+    model = build_model(dataset, settings, Epochs(dataset, settings))
+    TrainedModel(model, settings, dataset).save(tmp_path)
+    assert evaluate_model_ranking(tmp_path, None, tmp_path / "ranking", quiet=True) is None
