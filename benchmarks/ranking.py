@@ -29,10 +29,10 @@ from tfrec.dataset import Dataset
 from tfrec.errors import TfrecError
 from tfrec.impressions import Impressions
 from tfrec.ranking_evaluation import list_metrics
+from tfrec.ranking_facts import chosen_statistics
 from tfrec.ranking_metrics import log_loss
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.settings_file import load_settings
-from tfrec.spec import chosen_statistics
 from tfrec.training import train
 
 TASK, LABEL = "click", "click"

@@ -8,7 +8,7 @@ import pandas as pd
 
 from data_prep.impressions import Impressions
 from data_prep.log import Column, Log
-from data_prep.options import Split
+from data_prep.options import PrepareOptions, Split
 from data_prep.splits import TEST, TRAIN, VAL
 from data_prep.statistics import Stream, item_statistics, pair_statistics
 from tfrec.errors import DataError
@@ -29,6 +29,26 @@ class ImpressionTable:
     item: np.ndarray
     role: np.ndarray
     statistics: dict[str, np.ndarray]
+
+
+def with_log(
+    impressions: Impressions | None, log: Log, role: np.ndarray, options: PrepareOptions, *, has_clock: bool
+) -> ImpressionTable | None:
+    """Returns impressions with what the log says of them; None without any.
+
+    Raises:
+        DataError: the log has no clock times; see also `beside_log`.
+    """
+    if impressions is None:
+        return None
+    if not has_clock:
+        raise DataError(
+            "impressions have moments, and the log has positions for times: which events came before one "
+            "cannot be said. Leave out --impressions, or say --clock if they are unix seconds."
+        )
+    assert options.impressions is not None
+    counted = options.impressions.counted
+    return beside_log(impressions, log, role, options.split, options.session_gap_s, counted)
 
 
 def beside_log(

@@ -13,9 +13,8 @@ from data_prep import sessions, splits
 from data_prep.catalogue import build_catalogue
 from data_prep.cleaning import clean
 from data_prep.facts import has_clock_times
-from data_prep.impression_files import read_impressions
-from data_prep.impression_table import ImpressionTable, beside_log
-from data_prep.impressions import Impressions
+from data_prep.impression_files import impressions_of
+from data_prep.impression_table import with_log
 from data_prep.items import ItemTable, read_items
 from data_prep.log import Log
 from data_prep.options import PrepareOptions
@@ -68,7 +67,7 @@ def prepare(
         report.add("unreadable rows, set aside", len(found.rejected), len(found.log))
         log, rejected = found.log, found.rejected
         items = _forced(own_items or found.items, options)
-        impressions, unreadable = _impressions(options)
+        impressions, unreadable = impressions_of(options)
         rejected = pd.concat([rejected, unreadable], ignore_index=True) if len(unreadable) else rejected
         del found
         pa.default_memory_pool().release_unused()
@@ -87,7 +86,7 @@ def prepare(
         role = _roles(log, session, options, has_clock=has_clock)
         if has_clock and not options.ordered_sessions:
             log = sessions.with_session_times(log, session)
-        shown = _beside(impressions, log, role, options, has_clock=has_clock)
+        shown = with_log(impressions, log, role, options, has_clock=has_clock)
         catalogue = build_catalogue(log.item, role == splits.TRAIN, items)
         pa.default_memory_pool().release_unused()
         step("writing")
@@ -133,34 +132,6 @@ def _forced(items: ItemTable | None, options: PrepareOptions) -> ItemTable | Non
     if items is None and options.features:
         raise SettingsError("--feature names columns of items, but there are none: name a file with --items")
     return items.forced(options.features) if items is not None else None
-
-
-def _impressions(options: PrepareOptions) -> tuple[Impressions | None, pd.DataFrame]:
-    """The impressions that the options name, and the rows of theirs that are set aside."""
-    if options.impressions is None:
-        return None, pd.DataFrame()
-    if not options.ordered_sessions:
-        raise SettingsError(
-            "impressions have moments, and the log's sessions have no order inside: which events came before "
-            "one cannot be said. Leave out --impressions or --unordered-sessions."
-        )
-    return read_impressions(options.impressions, options)
-
-
-def _beside(
-    impressions: Impressions | None, log: Log, role: np.ndarray, options: PrepareOptions, *, has_clock: bool
-) -> ImpressionTable | None:
-    """Impressions with what the log says of them."""
-    if impressions is None:
-        return None
-    if not has_clock:
-        raise DataError(
-            "impressions have moments, and the log has positions for times: which events came before one "
-            "cannot be said. Leave out --impressions, or say --clock if they are unix seconds."
-        )
-    assert options.impressions is not None
-    counted = options.impressions.counted
-    return beside_log(impressions, log, role, options.split, options.session_gap_s, counted)
 
 
 def _require_events(log: Log) -> None:

@@ -13,10 +13,11 @@ from tfrec.layers.ranker import Ranker
 from tfrec.layers.relations import Tensors
 from tfrec.losses import SecondSums
 from tfrec.positives import ahead, further_weights
+from tfrec.query import Query
 from tfrec.ranking_task import RankingTask
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
-from tfrec.towers import CandidateTower, Query, QueryTower
+from tfrec.towers import CandidateTower, QueryTower
 
 
 @keras.saving.register_keras_serializable("tfrec")

@@ -14,8 +14,8 @@ from tfrec.layers.relations import Tensors
 from tfrec.layers.rules import RuleWeights
 from tfrec.model import TwoTowerModel
 from tfrec.progress import track
+from tfrec.query import Query
 from tfrec.schema import PADDING_ROW, Repeats
-from tfrec.towers import Query
 
 ROWS_A_STEP = 16
 

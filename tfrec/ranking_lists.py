@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from tfrec.asides import Lines
+from tfrec.config import Settings
 from tfrec.config_ranking import RankingSettings
 from tfrec.dataset import Dataset
+from tfrec.errors import DataError
 from tfrec.impressions import Impressions
+from tfrec.ranking_facts import chosen_statistics, require_ranking_facts
 from tfrec.schema import PADDING_ROW
 from tfrec.sequences import Sequences
-from tfrec.spec import chosen_statistics
 
 Lists = dict[str, np.ndarray]
 
@@ -98,3 +101,24 @@ class RankingLists:
             nothing = np.nan if values.dtype.kind == "f" else PADDING_ROW
             found[f"context.{name}"] = np.append(values, values.dtype.type(nothing))[at]
         return found
+
+
+def training_impressions(folder: Path, dataset: Dataset, settings: Settings) -> Impressions | None:
+    """Returns the impressions of a dataset, where tasks of ranking learn from them.
+
+    Raises:
+        DataError: they are unreadable, or no train impression has the label of a task.
+        SettingsError: the dataset has not what the tasks name.
+    """
+    require_ranking_facts(settings.ranking, dataset.schema.impressions)
+    if not settings.ranking.tasks:
+        return None
+    impressions = Impressions.load(folder, dataset)
+    train = impressions.is_role("train")[impressions.of_candidate]
+    for name, task in settings.ranking.tasks.items():
+        if not impressions.labels[task.label][train].any():
+            raise DataError(
+                f"no train impression of {folder} has the label {task.label!r}: the task {name!r} has "
+                "nothing to learn from"
+            )
+    return impressions

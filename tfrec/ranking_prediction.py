@@ -10,9 +10,9 @@ from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
 from tfrec.prediction import ROWS_A_STEP, query_windows
 from tfrec.progress import track
+from tfrec.query import Query
 from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_task import log_chances
-from tfrec.towers import Query
 
 
 class RankingPredictor:

@@ -9,10 +9,10 @@ from tfrec.dataset import Facts
 from tfrec.index import ExactIndex, ScannIndex, rescored
 from tfrec.layers.relations import Tensors
 from tfrec.prediction import barred_rows, own_events, second_scores
+from tfrec.query import Query
 from tfrec.requests import DTYPES, RequestReader, sequence_specs
 from tfrec.schema import PADDING_ROW
 from tfrec.servable import DEFAULT_SIGNATURE, SIGNATURES
-from tfrec.towers import Query
 from tfrec.trained import TrainedModel
 
 LeaveOut = Literal["repeats", "session", "sequence"]

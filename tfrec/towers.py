@@ -4,7 +4,7 @@ The space has D + 1 dimensions: the last one of a candidate is its bias b_y, of 
 a dot product alone is q·e_y + b_y.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,37 +19,8 @@ from tfrec.layers.recurrence import recurrence
 from tfrec.layers.relations import Relations, Tensors, relations
 from tfrec.layers.rules import RuleScores, RuleWeights
 from tfrec.layers.terms import PairwiseTerms
+from tfrec.query import Encoded, Query
 from tfrec.spec import ModelSpec
-
-
-class Query(NamedTuple):
-    """What the query tower says at every position of packed rows.
-
-    Attributes:
-        embedding: [B, P, D + 1] float32.
-        copy_score: [B, P, P] float32, r of `CopyScores`; None without copy scores.
-        rules: how much the rules of the newest events count; None without rules.
-        looked_at: what ranking looks at; None without tasks of ranking.
-    """
-
-    embedding: tf.Tensor
-    copy_score: tf.Tensor | None
-    rules: RuleWeights | None
-    looked_at: "Encoded | None" = None
-
-
-class Encoded(NamedTuple):
-    """What the encoder says of packed rows.
-
-    Attributes:
-        state: [B, P, D] of the requests at all places.
-        events: [B, P, D] of the events before them.
-        visible: [B, P, P] bool, which events a request may look at.
-    """
-
-    state: tf.Tensor
-    events: tf.Tensor
-    visible: tf.Tensor
 
 
 @keras.saving.register_keras_serializable("tfrec")

@@ -17,13 +17,13 @@ from tfrec.epochs import Batch, Epochs
 from tfrec.errors import DataError, SettingsError
 from tfrec.features import feature_values
 from tfrec.folders import remove_partial, whole_folder
-from tfrec.impressions import Impressions
 from tfrec.model import TwoTowerModel
+from tfrec.ranking_lists import training_impressions
 from tfrec.rules import count_rules
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW
 from tfrec.settings_file import load_settings
-from tfrec.spec import ModelSpec, require_ranking_facts
+from tfrec.spec import ModelSpec
 from tfrec.trained import SETTINGS_FILE, TrainedModel
 
 DATASET_MARK = "dataset.json"
@@ -64,7 +64,7 @@ def train(
     dataset = Dataset.load(dataset_folder)
     work = _work_folder(out, settings, dataset, restart)
     keras.utils.set_random_seed(settings.seed)
-    impressions = _impressions(dataset_folder, dataset, settings)
+    impressions = training_impressions(dataset_folder, dataset, settings)
     epochs = Epochs(dataset, settings, impressions)
     model = build_model(dataset, settings, epochs)
     compile_model(model, settings, epochs.steps)
@@ -80,27 +80,6 @@ def train(
         shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
     shutil.rmtree(work)
     return TrainedModel.load(out)
-
-
-def _impressions(folder: Path, dataset: Dataset, settings: Settings) -> Impressions | None:
-    """The impressions of a dataset, where tasks of ranking learn from them.
-
-    Raises:
-        DataError: they are unreadable, or no train impression has the label of a task.
-        SettingsError: the dataset has not what the tasks name.
-    """
-    require_ranking_facts(settings.ranking, dataset.schema.impressions)
-    if not settings.ranking.tasks:
-        return None
-    impressions = Impressions.load(folder, dataset)
-    train = impressions.is_role("train")[impressions.of_candidate]
-    for name, task in settings.ranking.tasks.items():
-        if not impressions.labels[task.label][train].any():
-            raise DataError(
-                f"no train impression of {folder} has the label {task.label!r}: the task {name!r} has "
-                "nothing to learn from"
-            )
-    return impressions
 
 
 def _fit(run: Run, epochs: Epochs, work: Path, callbacks: Sequence[keras.callbacks.Callback]) -> None:
