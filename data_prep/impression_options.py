@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from data_prep.names import fits_a_file
 
@@ -27,8 +27,8 @@ class ImpressionOptions(BaseModel):
     context: dict[str, Literal["auto", "categorical", "numeric"]] = Field(
         default_factory=dict, description="columns that say under what circumstances, and their kinds"
     )
-    counted: tuple[str, ...] = Field(
-        ("click",), description="labels that come at once, and count in statistics from the next second on"
+    counted: tuple[str, ...] | None = Field(
+        None, description="labels that come at once, and count in statistics; None: click, where there is one"
     )
     role: str | None = Field(
         None, description="column of train, val or test; None: as the user's events at that time"
@@ -41,7 +41,14 @@ class ImpressionOptions(BaseModel):
             raise ValueError(f"{name!r} is the name of a statistic; choose another for the label")
         return labels
 
-    @field_validator("labels", "context")
+    @model_validator(mode="after")
+    def _counted_are_labels(self) -> "ImpressionOptions":
+        for name in self.counted or ():
+            if name not in self.labels:
+                raise ValueError(f"{name!r} is counted, and is none of the labels {', '.join(self.labels)}")
+        return self
+
+    @field_validator("context")
     @classmethod
     def _names_fit_files(cls, columns: dict[str, str]) -> dict[str, str]:
         for name in columns:

@@ -48,6 +48,7 @@ def with_log(
         )
     assert options.impressions is not None
     counted = options.impressions.counted
+    counted = ("click",) if counted is None else counted
     return beside_log(impressions, log, role, options.split, options.session_gap_s, counted)
 
 
@@ -89,15 +90,15 @@ def beside_log(
         for name, has in impressions.labels.items()
         if name in counted
     }
-    pair = shown_to * items + item
-    had = Stream(log.user.codes.astype(np.int64) * items + log.item.codes, log.time)
+    had = log.user.codes.astype(np.int64) * items + log.item.codes
+    pair, pair_had = _numbered(shown_to * items + item, had)
     given = heads.role
     return ImpressionTable(
         impressions=impressions,
         item=item,
         role=given if given is not None else _roles(user, heads.time, log, role, split, gap_s),
         statistics=item_statistics(events, Stream(item, time), labelled, item, time)
-        | pair_statistics(had, Stream(pair, time), pair, time),
+        | pair_statistics(Stream(pair_had, log.time), Stream(pair, time), pair, time),
     )
 
 
@@ -110,6 +111,12 @@ def _codes(column: Column, known: pd.Index) -> np.ndarray:
     new = place < 0
     place[new] = len(known) + np.arange(new.sum())
     return place[column.codes]
+
+
+def _numbered(*parts: np.ndarray) -> list[np.ndarray]:
+    """The same numbers counted from 0: those of all pairs would leave no room for seconds beside them."""
+    number = np.unique(np.concatenate(parts), return_inverse=True)[1]
+    return np.split(number, np.cumsum([len(part) for part in parts])[:-1])
 
 
 def _roles(

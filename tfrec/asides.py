@@ -5,11 +5,28 @@ the same second, since it may look at what came strictly before it alone.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from tfrec.batches import Asides, Rows, pack_windows
 from tfrec.sequences import Sequences
+
+
+class Windows(NamedTuple):
+    """W windows of events, and the asides that belong to them.
+
+    Attributes:
+        start, stop: [W] int64 in the flat arrays.
+        asides: A of them.
+        impression: [A] int64, which impression each is.
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    asides: Asides
+    impression: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -67,15 +84,34 @@ class Lines:
             time=time,
         )
 
-    def cut(self, start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray, Asides, np.ndarray]:
+    def windows(self, sequences: Sequences, places: int, most: int) -> "Windows":
+        """Returns windows in which each impression sees the newest `places` // 2 events before it, or more.
+
+        The impressions of a window take no place from its events.
+
+        Args:
+            sequences: the events that were laid.
+            places: events of a window, at most.
+            most: asides of a window.
+        """
+        line = np.searchsorted(self.offsets, self.entry, side="right") - 1
+        order = np.lexsort((self.before, line))
+        line, before = line[order], self.before[order]
+        begin = np.append(sequences.offsets, [len(sequences.item)] * len(self.offsets))[line]
+        seen = pd.Series(np.maximum(before + 1, begin))
+        half = (seen - seen.groupby(line).transform("first")) // max(places // 2, 1)
+        part = pd.factorize(line * (len(sequences.item) + 1) + half)[0]
+        window = pd.factorize(part * len(line) + half.groupby(part).cumcount() // most)[0]
+        stop = seen.groupby(window).max().to_numpy(np.int64)
+        start = np.maximum(pd.Series(begin).groupby(window).first().to_numpy(np.int64), stop - places)
+        asides = Asides(window, before, self.time[order], self.session[order])
+        return Windows(start, stop, asides, order)
+
+    def cut(self, start: np.ndarray, stop: np.ndarray) -> "Windows":
         """Returns what windows of entries hold.
 
         Args:
             start, stop: [W] windows of entries, each in one line.
-
-        Returns:
-            The windows' events (start, stop) [W] int64 in the flat arrays; the asides; and the impression of
-            each aside.
         """
         sizes = stop - start
         window = np.repeat(np.arange(len(start)), sizes)
@@ -86,7 +122,7 @@ class Lines:
         before = self.before[impression]
         before = np.where(before >= begin[window], before, -1)
         asides = Asides(window, before, self.time[impression], self.session[impression])
-        return begin, end, asides, impression
+        return Windows(begin, end, asides, impression)
 
 
 def pack_entries(

@@ -154,8 +154,15 @@ class Settings(Frozen):
             raise ValueError("ranking.tasks need model.history=true")
         if self.ranking.tasks and self.training.pretraining_epochs:
             raise ValueError("ranking.tasks need training.pretraining_epochs=0")
-        if self.ranking.tasks and self.augmentation.cut_at_sessions:
-            raise ValueError("ranking.tasks need augmentation.cut_at_sessions=false")
+        # Sessions cut apart lose impressions; neighbours changed about come before what led to them; and a
+        # row's places, which rotary knows, are not those of asides.
+        for allowed, setting in (
+            (not self.augmentation.cut_at_sessions, "augmentation.cut_at_sessions=false"),
+            (not self.augmentation.reorder, "augmentation.reorder=0"),
+            (not self.model.rotary, "model.rotary=false"),
+        ):
+            if self.ranking.tasks and not allowed:
+                raise ValueError(f"ranking.tasks need {setting}")
         if not self.ranking.tasks and not self.ranking.retrieval:
             raise ValueError("ranking.retrieval=false leaves nothing to learn; name ranking.tasks")
         return self

@@ -31,7 +31,7 @@ class RankingSettings(Frozen):
         0.5,
         ge=0,
         le=1,
-        description="share of candidates whose id training does not see",
+        description="share of candidates that training takes for unknown ones",
     )
 
     @model_validator(mode="after")

@@ -42,11 +42,16 @@ def export(
 
     Raises:
         DataError: the model cannot be read, or the version exists.
-        SettingsError: k or version is below 1.
+        SettingsError: k or version is below 1; the model has not learned to retrieve.
     """
     if k < 1:
         raise SettingsError(f"k={k}: an answer must hold at least one item")
     trained = TrainedModel.load(model_folder)
+    if not trained.settings.ranking.retrieval:
+        raise SettingsError(
+            f"{model_folder} has learned to rank alone, and a servable retrieves. Train it with "
+            "ranking.retrieval=true."
+        )
     version = next_version(out) if version is None else version
     if version < 1:
         raise SettingsError(f"version={version}: versions are numbered from 1")

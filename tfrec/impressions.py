@@ -1,8 +1,9 @@
 """Impressions of a dataset folder in memory: flat arrays of candidates, impressions one after another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -75,17 +76,24 @@ class Impressions:
     def in_rows_of(self, own: Facts, other: Facts) -> "Impressions":
         """Returns them in the rows of other vocabularies than their dataset's own: those of a model.
 
+        Args:
+            own: of their dataset.
+            other: of the model, which may know fewer labels, statistics and context columns.
+
         Raises:
-            DataError: the two differ in what impressions have.
+            DataError: they have not all that the model knows.
         """
-        if other.schema.impressions is None or own.schema.impressions is None:
-            raise DataError("the model or the dataset knows no impressions")
         facts = other.schema.impressions
+        if facts is None:
+            raise DataError("the model was trained on a dataset without impressions")
         for what in ("labels", "statistics", "context"):
-            names = [[getattr(x, "name", x) for x in getattr(f, what)] for f in (self.facts, facts)]
-            if names[0] != names[1]:
-                raise DataError(f"the {what} of impressions differ: {names[0]} and {names[1]}")
-        context = dict(self.context)
+            have, need = (_named_kinds(getattr(f, what)) for f in (self.facts, facts))
+            if missing := sorted(set(need) - set(have)):
+                raise DataError(
+                    f"the model was trained with {', '.join(missing)} among the {what} of impressions; this "
+                    f"dataset has {', '.join(have) or 'none'}. Prepare it with the same options."
+                )
+        context = {column.name: self.context[column.name] for column in facts.context}
         for name, vocabulary in other.impression_context.items():
             context[name] = vocabulary.remap(own.impression_context[name])[context[name]]
         item = other.items.remap(own.items)[self.item]
@@ -122,7 +130,7 @@ class Impressions:
             facts=facts,
             id=heads["impression_id"],
             user_id=heads["user_id"],
-            user=pd.Index(dataset.sequences.user_id).get_indexer(pd.Index(heads["user_id"])).astype(np.int64),
+            user=_places(heads["user_id"], dataset.sequences.user_id),
             time=heads["time"],
             role=heads["role"],
             offsets=np.append(0, np.cumsum(lengths["item"])).astype(np.int64),
@@ -136,3 +144,19 @@ class Impressions:
 def _list_columns(facts: ImpressionFacts) -> list[str]:
     labels = [f"label.{name}" for name in facts.labels]
     return ["item", *labels, *(f"statistic.{s.name}" for s in facts.statistics)]
+
+
+def _places(ids: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """[I] int64 places of ids among known ones, -1 for others; as text where one of the two is text."""
+    one, other = pd.Index(ids), pd.Index(known)
+    if one.dtype != other.dtype:
+        one, other = one.astype(str), other.astype(str)
+    return other.get_indexer(one).astype(np.int64)
+
+
+def _named_kinds(columns: Sequence[Any]) -> list[str]:
+    """Names of labels, statistics and columns; of columns with their kinds."""
+    return [
+        column if isinstance(column, str) else f"{column.name} ({getattr(column, 'kind', 'statistic')})"
+        for column in columns
+    ]

@@ -15,6 +15,7 @@ from tfrec.losses import SecondSums
 from tfrec.positives import ahead, further_weights
 from tfrec.query import Query
 from tfrec.ranking_task import RankingTask
+from tfrec.schema import UNKNOWN_ROW
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
 from tfrec.towers import CandidateTower, QueryTower
@@ -110,7 +111,9 @@ class TwoTowerModel(keras.Model):
         assert self.ranker is not None
         assert query.looked_at is not None
         encoded = query.looked_at
-        embedding = self.query_tower.embedding(lists["candidate"], lists["hidden"])
+        # The catalogue has features of what ever gets an event: they would tell as much as the id.
+        known = tf.where(lists["hidden"], UNKNOWN_ROW, lists["candidate"])
+        embedding = self.query_tower.embedding(known)
         return self.ranker(
             lists,
             embedding * self.spec.settings.dimensions**0.5,

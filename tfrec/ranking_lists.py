@@ -73,8 +73,10 @@ class RankingLists:
             random: for the lots; None: no list is longer.
 
         Returns:
-            `candidate` [M, C] int32 (PADDING_ROW: no candidate), `hidden` [M, C] bool (its id must not be
-            seen), `statistics` [M, C, S] float32, `label.TASK` [M, C] float32, and `context.NAME` [M].
+            `candidate` [M, C] int32 (PADDING_ROW: no candidate), `hidden` [M, C] bool (it is taken for an
+            unknown one), `statistics` [M, C, S] float32, `label.TASK` [M, C] float32, `weight` [M, C] float32
+            (how many candidates of its list each stands for), `length` [M] float32 (of the whole list), and
+            `context.NAME` [M].
         """
         offsets = np.append(self.impressions.offsets, self.impressions.offsets[-1])
         sizes = np.where(at >= 0, offsets[at + 1] - offsets[at], 0)
@@ -85,14 +87,22 @@ class RankingLists:
             any_label = np.max([values[source] for values in self.labels.values()], axis=0)
             order = np.lexsort((random.random(len(source)), -any_label, row))
             source = source[order]
-            row, source, place = (part[place < width] for part in (row, source, place))
+            labelled = np.bincount(row, any_label, minlength=len(at))
+            rest = np.maximum(np.minimum(sizes, width) - labelled, 1)
+            stands_for = np.where(any_label[order] > 0, 1.0, ((sizes - labelled) / rest)[row])
+            row, source, place, stands_for = (x[place < width] for x in (row, source, place, stands_for))
+        else:
+            stands_for = np.ones(len(source))
         candidate = np.full((len(at), width), PADDING_ROW, np.int32)
         candidate[row, place] = self.impressions.item[source]
         hidden = np.zeros((len(at), width), np.bool_)
         hidden[row, place] = self.new[source]
         statistics = np.full((len(at), width, self.statistics.shape[1]), np.nan, np.float32)
         statistics[row, place] = self.statistics[source]
-        found = {"candidate": candidate, "hidden": hidden, "statistics": statistics}
+        weight = np.zeros((len(at), width), np.float32)
+        weight[row, place] = stands_for
+        found = {"candidate": candidate, "hidden": hidden, "statistics": statistics, "weight": weight}
+        found["length"] = sizes.astype(np.float32)
         for task, values in self.labels.items():
             label = np.zeros((len(at), width), np.float32)
             label[row, place] = values[source]

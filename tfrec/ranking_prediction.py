@@ -3,12 +3,12 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrec.asides import pack_entries
+from tfrec.batches import pack_windows
 from tfrec.dataset import Dataset
 from tfrec.impressions import Impressions
 from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
-from tfrec.prediction import ROWS_A_STEP, query_windows
+from tfrec.prediction import ROWS_A_STEP
 from tfrec.progress import track
 from tfrec.query import Query
 from tfrec.ranking_lists import RankingLists
@@ -16,7 +16,7 @@ from tfrec.ranking_task import log_chances
 
 
 class RankingPredictor:
-    """Answers impressions: each sees every event of its user strictly before it, as queries do.
+    """Answers impressions: each sees its user's events strictly before it, half a window of them or more.
 
     Args:
         model: a trained model with tasks of ranking.
@@ -39,11 +39,10 @@ class RankingPredictor:
         spec, places = self.model.spec, self.model.spec.settings.max_length + 1
         lists = RankingLists.of(impressions, dataset, spec.ranking)
         lines = lists.lines(dataset.sequences, dataset.schema.session_gap_s)
-        start, stop, first = query_windows(lines.offsets, lines.entry, places)
-        rows = pack_entries(dataset.sequences, lines, start, stop, places)
-        # An impression may be asked in one window and stand beside in the next.
-        entry = np.append(lines.entry, -1)[rows.aside]
-        asked = (rows.aside >= 0) & (entry >= np.append(first, 0)[rows.inputs["segment"] - 1])
+        beside = max(places // 2, 1)
+        start, stop, asides, order = lines.windows(dataset.sequences, places, beside)
+        rows = pack_windows(dataset.sequences, start, stop, places + beside, asides)
+        asked = rows.aside >= 0
         found = np.zeros((len(impressions.item), len(spec.ranking.tasks)), np.float32)
         steps = range(0, len(rows.item), ROWS_A_STEP)
         for begin in track(steps, "ranking", len(steps), quiet=self.quiet):
@@ -53,7 +52,7 @@ class RankingPredictor:
                 continue
             short = max(begin + ROWS_A_STEP - len(rows.item), 0)
             inputs = {name: np.pad(x[part], ((0, short), (0, 0))) for name, x in rows.inputs.items()}
-            number = rows.aside[part][at[:, 0], at[:, 1]]
+            number = order[rows.aside[part][at[:, 0], at[:, 1]]]
             sizes = np.diff(impressions.offsets)[number]
             query = self._encode(inputs, training=False)
             chances = self._chances(query, tf.constant(at), lists.dense(number, int(sizes.max()))).numpy()

@@ -4,7 +4,6 @@ import tensorflow as tf
 
 from tfrec.layers.attention import MASKED
 from tfrec.layers.relations import Tensors
-from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
 from tfrec.tensorflow import tensorflow_recommenders
 
@@ -47,7 +46,8 @@ class RankingTask:
     """What lists of candidates teach: whether each came, and which of a list.
 
     `tfrs.tasks.Ranking` with a loss of its own: of each list Σ_c -log p(label_c), and `listwise` times the
-    softmax over the list, -Σ_c label_c log(p_c / Σ p) / Σ label, which knows an order alone.
+    softmax over the list, -Σ_c label_c log(p_c / Σ p) / Σ label, which knows an order alone. Of a list that
+    was cut, candidates count as those that they stand for.
 
     Args:
         spec: the model's.
@@ -62,21 +62,22 @@ class RankingTask:
 
         Args:
             logits: [M, C, T].
-            lists: `candidate` [M, C] int32, PADDING_ROW where there is none, and `label.TASK` [M, C] float32.
+            lists: `weight` [M, C] float32, how many candidates each stands for, 0 where there is none, and
+                `label.TASK` [M, C] float32.
         """
         labels = tf.stack([lists[f"label.{name}"] for name in self.spec.ranking.tasks], axis=-1)
-        real = tf.cast(lists["candidate"] != PADDING_ROW, tf.float32)
-        return self.task.call(labels, logits, sample_weight=real, compute_metrics=False)
+        return self.task.call(labels, logits, sample_weight=lists["weight"], compute_metrics=False)
 
     def _loss(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
-        ranking, real = self.spec.ranking, sample_weight[..., None]
+        ranking, weight = self.spec.ranking, sample_weight[..., None]
         weights = tf.constant([task.weight for task in ranking.tasks.values()])
         came, not_came = log_chances(y_pred, self.spec)
-        losses = tf.reduce_sum(-real * (y_true * came + (1 - y_true) * not_came), axis=1)
+        losses = tf.reduce_sum(-weight * (y_true * came + (1 - y_true) * not_came), axis=1)
         if ranking.listwise:
-            shares = tf.nn.log_softmax(tf.where(real > 0, came, MASKED), axis=1)
-            count = tf.reduce_sum(y_true * real, axis=1)
-            order = -tf.reduce_sum(y_true * real * shares, axis=1) / tf.maximum(count, 1.0)
+            stands = came + tf.math.log(tf.maximum(weight, LEAST))
+            total = tf.reduce_logsumexp(tf.where(weight > 0, stands, MASKED), axis=1, keepdims=True)
+            count = tf.reduce_sum(y_true, axis=1)
+            order = -tf.reduce_sum(y_true * (came - total), axis=1) / tf.maximum(count, 1.0)
             losses += ranking.listwise * order
         some = tf.cast(tf.reduce_sum(sample_weight, axis=1) > 0, tf.float32)
         return tf.reduce_sum(losses * weights) / tf.maximum(tf.reduce_sum(some), 1.0)

@@ -147,6 +147,7 @@ class Run(keras.callbacks.Callback):
         facts = {
             "epochs": self.state.epoch,
             "best_epoch": self.state.best_epoch,
+            "monitor": self.monitor,
             self.monitor: self.state.best,
             "seconds_of_last_run": round(seconds, 1),
             "parameters": int(model.count_params()),

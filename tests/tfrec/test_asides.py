@@ -112,3 +112,29 @@ def test_impressions_see_what_came_strictly_before_them(seed: int, longest: int)
         expected = session[newest] + (moment[i] - time[newest] > 3) if seen else 0
         assert asides.session[aside] == expected
         assert asides.time[aside] == moment[i]
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(2, 8), st.integers(1, 4))
+def test_windows_for_answers_show_each_impression_the_newest_events(
+    seed: int, places: int, most: int
+) -> None:
+    random = np.random.default_rng(seed)
+    offsets = np.append(0, np.cumsum(random.integers(0, 14, 3))).astype(np.int64)
+    filled = np.zeros(offsets[-1], np.int32)
+    time = np.concatenate([np.arange(n) for n in np.diff(offsets)]).astype(np.int64)
+    s = Sequences(np.arange(3), offsets, filled, filled, filled, filled, time, filled.astype(np.int8))
+    asked = int(random.integers(1, 20))
+    user, moment = random.integers(-1, 3, asked), random.integers(0, 15, asked)
+    lines = Lines.of(s, user, moment, gap_s=3)
+    start, stop, asides, impression = lines.windows(s, places, most)
+    assert sorted(impression) == list(range(asked))
+    assert (stop - start <= places).all()
+    assert np.bincount(asides.window, minlength=len(start)).max() <= most
+    for aside, i in enumerate(impression):
+        window, before = asides.window[aside], asides.before[aside]
+        begin = offsets[user[i]] if user[i] >= 0 else len(time)
+        came = min(moment[i], np.diff(offsets)[user[i]]) if user[i] >= 0 else 0
+        assert before == (begin + came - 1 if came else -1)
+        if came:
+            assert start[window] <= before < stop[window]
+            assert before + 1 - start[window] >= min(came, places // 2)

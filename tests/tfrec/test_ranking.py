@@ -1,6 +1,7 @@
 """Tasks of ranking: what they learn from, what they move, and what is refused."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,17 +15,21 @@ from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
+from tfrec.export import export
 from tfrec.impressions import Impressions
 from tfrec.layers.seeds import set_seeds
 from tfrec.model import TwoTowerModel
-from tfrec.ranking_evaluation import ranking_metrics_of
+from tfrec.ranking_evaluation import list_metrics
 from tfrec.ranking_lists import RankingLists
+from tfrec.ranking_metrics import log_loss
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.ranking_task import RankingTask, log_chances
-from tfrec.schema import PADDING_ROW
+from tfrec.schema import PADDING_ROW, UNKNOWN_ROW, ContextColumn
 from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
+from tfrec.trained import TrainedModel
 from tfrec.training import build_model, compile_model
+from tfrec.vocabulary import Vocabulary
 
 CLICK = "ranking.tasks={click: {label: click}}"
 BOTH = "ranking.tasks={click: {label: click}, order: {label: buy, given: click}}"
@@ -59,6 +64,10 @@ def test_of_a_longer_list_those_with_a_label_are_kept(rich_dataset: Callable[...
     found = lists.dense(np.arange(len(impressions)), 2, np.random.default_rng(0))
     assert (found["label.click"].sum(axis=1) == 1).all()
     assert (found["candidate"] != PADDING_ROW).all()
+    # The others stand for those that were left out.
+    assert (found["weight"].sum(axis=1) == CANDIDATES).all()
+    assert (found["weight"][found["label.click"] > 0] == 1).all()
+    assert (found["length"] == CANDIDATES).all()
 
 
 def test_chances_of_a_chain_are_products() -> None:
@@ -74,16 +83,57 @@ def test_the_loss_by_hand() -> None:
     """Two lists, one with padding, and one that is empty."""
     spec = ModelSpec.model_construct(ranking=load_settings(None, [CLICK, "ranking.listwise=0.5"]).ranking)
     logits = np.array([[[1.0], [0.0], [9.0]], [[-1.0], [2.0], [0.5]], [[3.0], [3.0], [3.0]]], np.float32)
-    candidate = np.array([[2, 3, PADDING_ROW], [2, 3, 4], [PADDING_ROW] * 3])
+    weight = np.array([[1.0, 1.0, 0.0], [1.0, 2.5, 1.0], [0.0] * 3], np.float32)
     label = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0] * 3], np.float32)
-    lists = {"candidate": tf.constant(candidate), "label.click": tf.constant(label)}
+    lists = {"weight": tf.constant(weight), "label.click": tf.constant(label)}
     found = float(RankingTask(spec)(tf.constant(logits), lists))
     total = 0.0
     for i, real in ((0, 2), (1, 3)):
-        p, y = 1 / (1 + np.exp(-logits[i, :real, 0])), label[i, :real]
-        total += -np.sum(np.where(y > 0, np.log(p), np.log(1 - p)))
-        total += 0.5 * -np.sum(y * np.log(p / p.sum())) / y.sum()
+        p, y, w = 1 / (1 + np.exp(-logits[i, :real, 0])), label[i, :real], weight[i, :real]
+        total += -np.sum(w * np.where(y > 0, np.log(p), np.log(1 - p)))
+        total += 0.5 * -np.sum(y * np.log(p / (w * p).sum())) / y.sum()
     assert found == pytest.approx(total / 2, rel=1e-5)
+
+
+def test_a_hidden_candidate_is_an_unknown_one(rich_dataset: Callable[..., Dataset]) -> None:
+    """Neither its id nor its features tell that somebody will click it."""
+    dataset, impressions = shown_to(rich_dataset())
+    model, epochs = built(dataset, impressions, small(CLICK))
+    x, y = next(epochs.batches(0))
+    query = model(x)
+    lists = {name.removeprefix("list."): v for name, v in y.items() if name.startswith("list.")}
+    everything = np.ones_like(lists["hidden"])
+    hidden = model.rank(query, lists["at"], lists | {"hidden": everything})
+    real = lists["candidate"] != PADDING_ROW
+    unknown = lists | {"candidate": np.where(real, UNKNOWN_ROW, PADDING_ROW).astype(np.int32)}
+    np.testing.assert_array_equal(hidden[real], model.rank(query, lists["at"], unknown)[real])
+
+
+def test_mixed_precision_and_numbers_as_context(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    depth = ContextColumn(name="device", kind="numeric", mean=1.5, std=1.1)
+    facts = impressions.facts.model_copy(update={"context": (depth,)})
+    depths = np.where(np.arange(len(impressions)) % 5, 2.0, np.nan).astype(np.float32)
+    impressions = replace(impressions, facts=facts, context={"device": depths})
+    schema = dataset.schema.model_copy(update={"impressions": facts})
+    settings = small(BOTH, "training.precision=mixed_bfloat16")
+    model, epochs = built(replace(dataset, schema=schema), impressions, settings)
+    x, y = next(epochs.batches(0))
+    assert np.isfinite(float(model.compute_loss(x, y, model(x, training=True))))
+
+
+def test_a_model_that_ranks_alone_is_not_exported(
+    rich_dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    settings = small(CLICK, "ranking.retrieval=false", "model.rules=0")
+    model, _ = built(dataset, impressions, settings)
+    context = {"device": Vocabulary(["phone", "desktop"])}
+    (tmp_path / "model").mkdir()
+    TrainedModel(model, settings, replace(dataset, impression_context=context)).save(tmp_path / "model")
+    assert TrainedModel.load(tmp_path / "model").facts.impression_context["device"].size == 4
+    with pytest.raises(SettingsError, match="has learned to rank alone"):
+        export(tmp_path / "model", tmp_path / "servables" / "shop")
 
 
 @pytest.mark.parametrize(
@@ -122,11 +172,11 @@ def test_it_learns_what_the_statistic_says(rich_dataset: Callable[..., Dataset])
         for x, y in epochs.batches(epoch):
             model.train_on_batch(x, y)
     val = impressions.take(np.flatnonzero(impressions.is_role("val")))
-    chances = RankingPredictor(model, quiet=True)(dataset, val)
-    found = ranking_metrics_of(chances, {"click": val.labels["click"]}, val)["click"]
+    chances = RankingPredictor(model, quiet=True)(dataset, val)[:, 0]
+    found = list_metrics(chances, val.labels["click"], val.offsets, val.user_id)
     assert found["auc"] > 0.9
     assert found["auc_by_user"] > 0.85
-    assert found["log_loss"] < 0.4  # that of the share alone is 0.50
+    assert log_loss(chances, val.labels["click"]) < 0.4  # that of the share alone is 0.50
 
 
 def test_answers_do_not_depend_on_what_is_asked_beside(rich_dataset: Callable[..., Dataset]) -> None:
@@ -159,11 +209,21 @@ def test_what_the_dataset_has_not_is_refused(rich_dataset: Callable[..., Dataset
         ("ranking.tasks={order: {label: buy, given: click}}", "given='click' is none of the tasks order"),
         ("ranking.tasks={a: {label: x, given: b}, b: {label: y, given: a}}", "is given itself"),
         ("ranking.retrieval=false", "leaves nothing to learn"),
+        *(
+            (setting, f"ranking.tasks need {setting.partition('=')[0]}=")
+            for setting in (
+                "model.history=false",
+                "model.rotary=true",
+                "augmentation.reorder=0.1",
+                "augmentation.cut_at_sessions=true",
+                "training.pretraining_epochs=1",
+            )
+        ),
     ],
 )
 def test_settings_that_contradict_themselves_are_refused(override: str, words: str) -> None:
     with pytest.raises(SettingsError, match=words):
-        load_settings(None, [override])
+        load_settings(None, [override] if override.startswith("ranking") else [CLICK, override])
 
 
 def test_a_saved_model_gives_the_same_chances(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:

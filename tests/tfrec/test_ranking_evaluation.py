@@ -15,16 +15,14 @@ from data_prep import PrepareOptions
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tests.tfrec.test_model import small
 from tfrec.dataset import Dataset
-from tfrec.epochs import Epochs
 from tfrec.errors import DataError
-from tfrec.model_evaluation import evaluate_model_ranking
+from tfrec.model_evaluation import evaluate_model
 from tfrec.ranking_evaluation import best_threshold, decisions, list_metrics, task_result
 from tfrec.ranking_report import metrics_table, slices_table
 from tfrec.ranking_results import RankingEvaluation
 from tfrec.ranking_slices import impression_slices
 from tfrec.schema import UNKNOWN_ROW
-from tfrec.trained import TrainedModel
-from tfrec.training import build_model, train
+from tfrec.training import train
 
 START, DAY = 1_600_000_000, 86_400
 TASK = "ranking.tasks={click: {label: click}}"
@@ -93,8 +91,10 @@ def test_from_a_log_with_impressions_to_figures(tmp_path: Path) -> None:
     trained = train(dataset, tmp_path / "model", settings, quiet=True)
     history = trained.training["history"][0]
     assert {"val_auc", "val_ndcg@10"} <= set(history)
-    out = tmp_path / "ranking"
-    found = evaluate_model_ranking(tmp_path / "model", None, out, quiet=True)
+    out = tmp_path / "evaluation"
+    both = evaluate_model(tmp_path / "model", None, out, quiet=True)
+    found, out = both.ranking, out / "ranking"
+    assert both.retrieval is not None
     assert found is not None
     assert RankingEvaluation.model_validate(json.loads((out / "ranking.json").read_text())) == found
     assert (out / "reliability.png").read_bytes().startswith(b"\x89PNG")
@@ -111,10 +111,3 @@ def test_from_a_log_with_impressions_to_figures(tmp_path: Path) -> None:
 def test_a_label_that_never_comes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no train impression of .* has the label 'click'"):
         train(shop(tmp_path, clicked=False), tmp_path / "model", small(TASK), quiet=True)
-
-
-def test_a_model_without_tasks_has_no_figures(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
-    dataset, settings = rich_dataset(), small("model.rules=0")
-    model = build_model(dataset, settings, Epochs(dataset, settings))
-    TrainedModel(model, settings, dataset).save(tmp_path)
-    assert evaluate_model_ranking(tmp_path, None, tmp_path / "ranking", quiet=True) is None

@@ -29,11 +29,15 @@ def evaluate(
         raise SettingsError(f"--role {role!r}: expected test or val")
     with needs_extra("evaluate", "train"):
         from tfrec.evaluation_report import show
-        from tfrec.model_evaluation import evaluate_model, evaluate_model_ranking
+        from tfrec.model_evaluation import evaluate_model
         from tfrec.ranking_report import show_ranking
     target = out or model / "evaluation"
-    show(evaluate_model(model, dataset, target, role=role, quiet=quiet))
-    ranking = evaluate_model_ranking(model, dataset, target / "ranking", role=role, quiet=quiet)
-    if ranking is not None:
-        show_ranking(ranking)
-    Console().print(f"Metrics, plots and answers: [bold]{target}[/]")
+    found = evaluate_model(model, dataset, target, role=role, quiet=quiet)
+    console = Console()
+    if found.retrieval is not None:
+        show(found.retrieval, console)
+    if found.ranking is not None:
+        show_ranking(found.ranking, console)
+    elif found.tasks:
+        console.print(f"No {role} impressions: {', '.join(found.tasks)} could not be measured", markup=False)
+    console.print(f"Metrics, plots and answers: [bold]{target}[/]")

@@ -25,18 +25,14 @@ def train(
 ) -> None:
     """Train a model on a dataset. An interrupted run goes on when it is called again."""
     with needs_extra("train", "train"):
-        from tfrec.run import MONITOR
         from tfrec.settings_file import load_settings
         from tfrec.training import train as run
     trained = run(
         dataset, out, load_settings(config, set_ or ()), overwrite=overwrite, restart=restart, quiet=quiet
     )
     facts = trained.training
-    found = (
-        f"{MONITOR} {facts[MONITOR]:.4f} after epoch {facts['best_epoch']}"
-        if facts[MONITOR]
-        else "no val events"
-    )
+    best = facts[facts["monitor"]]
+    found = f"{facts['monitor']} {best:.4f} after epoch {facts['best_epoch']}" if best else "no val events"
     console = Console()
     console.print(f"[bold]{out}[/]: {facts['parameters']:,} parameters, {facts['epochs']} epochs, {found}")
     console.print(f"Next: tfrec evaluate {out}, tfrec export {out} --out servables/{out.name}")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec.schema import PADDING_ROW, UNKNOWN_ROW
+from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
 
 
@@ -22,8 +22,7 @@ class ItemEmbedding(keras.layers.Layer):
     Args:
         spec: the model's.
 
-    Input: rows [...] int32, and which of them to take without their ids, by features alone, [...] bool.
-    Output: [..., D] float32.
+    Input: rows [...] int32. Output: [..., D] float32.
     """
 
     def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
@@ -59,10 +58,8 @@ class ItemEmbedding(keras.layers.Layer):
         for weight, value in zip(self.values, values, strict=True):
             weight.assign(value)
 
-    def call(
-        self, rows: tf.Tensor, hidden: tf.Tensor | None = None, training: bool | None = None
-    ) -> tf.Tensor:
-        embedding = tf.gather(self.table, rows if hidden is None else tf.where(hidden, UNKNOWN_ROW, rows))
+    def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        embedding = tf.gather(self.table, rows)
         if training and self.drop is not None:
             kept = self.drop(tf.ones_like(rows, embedding.dtype), training=True)
             embedding *= tf.cast(kept > 0, embedding.dtype)[..., None]

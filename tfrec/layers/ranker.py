@@ -83,7 +83,7 @@ class Ranker(keras.layers.Layer):
 
         Args:
             lists: `candidate` [M, C] int32, PADDING_ROW where there is none; `statistics` [M, C, S] float32,
-                raw; `context.NAME` [M].
+                raw; `length` [M] float32; `context.NAME` [M].
             embedding: [M, C, D] of the candidates.
             state: [M, D] of the requests.
             events: [M, P, D], what the encoder says of the places of each request's row.
@@ -94,7 +94,7 @@ class Ranker(keras.layers.Layer):
         if self.spec.statistics:
             given["statistics"] = self._statistics(lists["statistics"])
         x = tf.add_n([self.parts[name](value) for name, value in given.items()])
-        x += (self.parts["state"](state) + self._circumstances(lists, real))[:, None]
+        x += (self.parts["state"](state) + self._circumstances(lists))[:, None]
         if self.attention is not None:
             seen = tf.broadcast_to(visible[:, None], [*_shape(real), tf.shape(visible)[-1]])
             x += self.attention(self.attention_norm(x), events, seen, None)
@@ -116,10 +116,9 @@ class Ranker(keras.layers.Layer):
         missing = tf.cast(~known, tf.float32)
         return tf.concat([tf.where(known, (logs - mean) / std, 0.0), missing], axis=-1)
 
-    def _circumstances(self, lists: Tensors, real: tf.Tensor) -> tf.Tensor:
+    def _circumstances(self, lists: Tensors) -> tf.Tensor:
         """[M, D] of the context and of the length of the list."""
-        count = tf.reduce_sum(tf.cast(real, tf.float32), axis=1)
-        found = tf.math.log1p(count)[:, None] * tf.cast(self.length, tf.float32)
+        found = tf.math.log1p(lists["length"])[:, None] * tf.cast(self.length, tf.float32)
         facts = self.spec.impressions
         for column in facts.context if facts else ():
             value, table = lists[f"context.{column.name}"], self.tables[column.name]
