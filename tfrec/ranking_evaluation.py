@@ -85,7 +85,7 @@ def task_result(
 def list_metrics(
     score: np.ndarray, label: np.ndarray, offsets: np.ndarray, user: np.ndarray
 ) -> dict[str, float]:
-    """Returns the metrics of an order, whatever the scores are; NaN where no list has both labels.
+    """Returns the metrics of an order, whatever the scores are; none where no list has both labels.
 
     Args:
         score: [N], higher is better.
@@ -102,7 +102,7 @@ def list_metrics(
     found["auc_by_user"] = metrics.auc(score[by_user], label[by_user], users)
     found["auc_overall"] = metrics.auc(score, label, np.array([0, len(score)]))
     means = {name: _mean_or_none(values) for name, values in found.items()}
-    return {name: float("nan") if value is None else value for name, value in means.items()}
+    return {name: value for name, value in means.items() if value is not None}
 
 
 def decisions(foretold: np.ndarray, label: np.ndarray) -> dict[str, float]:

@@ -201,7 +201,9 @@ def _work_folder(out: Path, settings: Settings, dataset: Dataset, restart: bool)
     except OSError as error:
         raise DataError(f"cannot write to {out.parent}: {error.strerror}. Check its permissions.") from error
     same_dataset = (work / DATASET_MARK).read_text(encoding="utf-8") == mark
-    if load_settings(work / SETTINGS_FILE) != settings or not same_dataset:
+    # As text: tasks of ranking in another order are other outputs.
+    same_settings = load_settings(work / SETTINGS_FILE).model_dump_json() == settings.model_dump_json()
+    if not same_settings or not same_dataset:
         raise SettingsError(
             f"{work} holds an unfinished run with other settings or another dataset. Call it with the same "
             "ones to go on, or say --restart to begin anew."

@@ -113,6 +113,17 @@ def test_statistics_are_those_of_the_moment(shop_log: Callable[..., pd.DataFrame
     assert found.statistics["user_shown"][at] == 0
 
 
+def test_users_are_found_whatever_type_their_ids_have(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    """A guest makes text of the ids that are integers in the log."""
+    log = shop_log().assign(user_id=lambda frame: frame["user_id"].str[1:].astype(int))
+    shown = SHOWN.assign(user_id=["1", "0", "guest"])
+    found = prepare(tmp_path, log, shown)
+    assert found.user.tolist() == [0, -1, 1]
+    assert found.statistics["user_events"][0] == 1
+
+
 def test_roles_begin_a_session_gap_before_the_events_of_their_role(
     shop_log: Callable[..., pd.DataFrame], tmp_path: Path
 ) -> None:

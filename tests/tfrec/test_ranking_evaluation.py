@@ -1,6 +1,5 @@
 """Figures of ranking by hand, and the way from a log with impressions to them."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,20 +7,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
 import data_prep
 from data_prep import PrepareOptions
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tests.tfrec.test_model import small
+from tfrec.cli.evaluate import register as evaluate_command
+from tfrec.cli.train import register as train_command
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
-from tfrec.model_evaluation import evaluate_model
 from tfrec.ranking_evaluation import best_threshold, decisions, list_metrics, task_result
-from tfrec.ranking_report import metrics_table, slices_table
 from tfrec.ranking_results import RankingEvaluation
 from tfrec.ranking_slices import impression_slices
 from tfrec.schema import UNKNOWN_ROW
+from tfrec.trained import TrainedModel
 from tfrec.training import train
 
 START, DAY = 1_600_000_000, 86_400
@@ -67,7 +69,7 @@ def test_slices_part_the_impressions(rich_dataset: Callable[..., Dataset]) -> No
 
 
 def shop(folder: Path, *, clicked: bool = True) -> Path:
-    """A log of eight users over six days, and lists of five items, of which the newest event's is clicked."""
+    """A log of eight users over six days, and lists of five items, of which the first is clicked."""
     random = np.random.default_rng(0)
     users, days = [f"u{i}" for i in range(8)], 6
     moments = [START + d * DAY + 60 * place for d in range(days) for place in range(3)]
@@ -86,26 +88,31 @@ def shop(folder: Path, *, clicked: bool = True) -> Path:
 
 
 def test_from_a_log_with_impressions_to_figures(tmp_path: Path) -> None:
-    dataset = shop(tmp_path)
-    settings = small(TASK, "training.epochs=1", "model.blocks=1", "model.rules=0", "training.xla=false")
-    trained = train(dataset, tmp_path / "model", settings, quiet=True)
-    history = trained.training["history"][0]
-    assert {"val_auc", "val_ndcg@10"} <= set(history)
-    out = tmp_path / "evaluation"
-    both = evaluate_model(tmp_path / "model", None, out, quiet=True)
-    found, out = both.ranking, out / "ranking"
-    assert both.retrieval is not None
-    assert found is not None
-    assert RankingEvaluation.model_validate(json.loads((out / "ranking.json").read_text())) == found
+    """By the commands, of a model that ranks alone: what retrieval would say is not asked for."""
+    dataset, model = shop(tmp_path), tmp_path / "model"
+    fast = ["training.epochs=1", "model.blocks=1", "model.rules=0", "training.xla=false"]
+    small(TASK, "ranking.retrieval=false", *fast).save(tmp_path / "run.yaml")
+    options = ["--out", str(model), "--config", str(tmp_path / "run.yaml"), "--quiet"]
+    trained = command(train_command, str(dataset), *options)
+    assert "val_auc 0." in trained
+    text = command(evaluate_command, str(model), "--quiet")
+    assert "AUC, by impression" in text
+    assert "user: known (8)" in text
+    out = model / "evaluation" / "ranking"
+    found = RankingEvaluation.model_validate(json.loads((out / "ranking.json").read_text()))
     assert (out / "reliability.png").read_bytes().startswith(b"\x89PNG")
     assert found.impressions == 8
     assert found.tasks["click"].threshold is not None
     assert 0 <= found.tasks["click"].metrics["auc"] <= 1
-    console = Console(file=io.StringIO(), record=True, width=100)
-    console.print(metrics_table(found), slices_table(found))
-    text = console.export_text()
-    assert "AUC, by impression" in text
-    assert "user: known (8)" in text
+    assert "val_ndcg@10" not in TrainedModel.load(model).training["history"][0]
+
+
+def command(register: Callable[[typer.Typer], None], *arguments: str) -> str:
+    app = typer.Typer()
+    register(app)
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    return done.output
 
 
 def test_a_label_that_never_comes_is_refused(tmp_path: Path) -> None:
