@@ -168,8 +168,17 @@ def log(rich_dataset: Callable[..., Dataset]) -> Dataset:
 
 
 @pytest.fixture(scope="module")
-def base(log: Dataset) -> dict[str, object]:
-    return fingerprint(log, load_settings(None, BASE))
+def base(rich_dataset: Callable[..., Dataset]) -> Callable[..., dict[str, object]]:
+    """`base(*extra, **facts)`: of BASE and further settings, on a log of such facts; each once."""
+    kept: dict[object, dict[str, object]] = {}
+
+    def of(*extra: str, **facts: object) -> dict[str, object]:
+        key = (extra, tuple(facts.items()))
+        if key not in kept:
+            kept[key] = fingerprint(rich_dataset(**facts), load_settings(None, [*BASE, *extra]))
+        return kept[key]
+
+    return of
 
 
 def test_every_setting_is_tried() -> None:
@@ -178,14 +187,13 @@ def test_every_setting_is_tried() -> None:
 
 @pytest.mark.parametrize("key", list(CHANGES))
 def test_setting_reaches_the_run(
-    rich_dataset: Callable[..., Dataset], log: Dataset, base: dict[str, object], key: str
+    rich_dataset: Callable[..., Dataset], log: Dataset, base: Callable[..., dict[str, object]], key: str
 ) -> None:
     value = str(CHANGES[key]).lower() if isinstance(CHANGES[key], bool) else CHANGES[key]
-    extra = NEEDED.get(key, [])
-    log = rich_dataset(**OF_THE_LOG[key]) if key in OF_THE_LOG else log
-    other = extra or key in OF_THE_LOG
-    before = fingerprint(log, load_settings(None, [*BASE, *extra])) if other else base
-    assert fingerprint(log, load_settings(None, [*BASE, *extra, f"{key}={value}"])) != before
+    extra, facts = NEEDED.get(key, []), OF_THE_LOG.get(key, {})
+    log = rich_dataset(**facts) if facts else log
+    found = fingerprint(log, load_settings(None, [*BASE, *extra, f"{key}={value}"]))
+    assert found != base(*extra, **facts)
 
 
 @pytest.mark.parametrize("name", ["gap", "place", "request", "recurrence"])
@@ -194,8 +202,10 @@ def test_every_encoding_reaches_the_run(log: Dataset, name: str) -> None:
     assert fingerprint(log, load_settings(None, one)) != fingerprint(log, load_settings(None, none))
 
 
-def test_the_same_settings_give_the_same_run(log: Dataset, base: dict[str, object]) -> None:
-    assert fingerprint(log, load_settings(None, BASE)) == base
+def test_the_same_settings_give_the_same_run(log: Dataset, base: Callable[..., dict[str, object]]) -> None:
+    assert fingerprint(log, load_settings(None, BASE)) == base()
+    tasks = fingerprint(log, load_settings(None, [*BASE, TASKS]))
+    assert tasks == base(TASKS)
 
 
 @pytest.mark.parametrize(

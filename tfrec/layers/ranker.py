@@ -39,10 +39,10 @@ class Ranker(keras.layers.Layer):
             name: keras.layers.Dense(s.dimensions, use_bias=name == "embedding", name=name, dtype=policy)
             for name in given
         }
-        self.attention = None
+        self.attention = self.attention_norm = None
         if own.attention:
             self.attention = Attention(s.dimensions, s.heads, name="attention", dtype=policy)
-        self.attention_norm = keras.layers.RMSNormalization(name="attention_norm", dtype=policy)
+            self.attention_norm = keras.layers.RMSNormalization(name="attention_norm", dtype=policy)
         self.blocks = [
             BLOCKS[s.block](
                 s.dimensions, s.heads, s.feed_forward, own.dropout, name=f"list_{i}", dtype=policy
@@ -57,10 +57,9 @@ class Ranker(keras.layers.Layer):
         shape = (None, None, dimensions)
         for name, layer in self.parts.items():
             layer.build((None, None, 2 * len(self.spec.statistics)) if name == "statistics" else shape)
-        for layer in (self.attention_norm, *self.blocks, self.norm, self.head):
-            layer.build(shape)
-        if self.attention is not None:
-            self.attention.build(shape)
+        for layer in (self.attention, self.attention_norm, *self.blocks, self.norm, self.head):
+            if layer is not None:
+                layer.build(shape)
         init = keras.initializers.RandomNormal(stddev=0.05)
         facts = self.spec.impressions
         sizes = {c.name: c.size if c.kind == "categorical" else 1 for c in facts.context} if facts else {}
@@ -95,7 +94,7 @@ class Ranker(keras.layers.Layer):
             given["statistics"] = self._statistics(lists["statistics"])
         x = tf.add_n([self.parts[name](value) for name, value in given.items()])
         x += (self.parts["state"](state) + self._circumstances(lists))[:, None]
-        if self.attention is not None:
+        if self.attention is not None and self.attention_norm is not None:
             seen = tf.broadcast_to(visible[:, None], [*_shape(real), tf.shape(visible)[-1]])
             x += self.attention(self.attention_norm(x), events, seen, None)
         together = real[:, :, None] & real[:, None, :]
