@@ -55,10 +55,9 @@ class Predictor:
         # An event may be a target of one window and mere context of the next.
         asked = wanted[rows.position] & (rows.position >= np.append(first, 0)[rows.inputs["segment"] - 1])
         answers = np.zeros((len(dataset.sequences.item), self.k), np.int32)
-        steps = track(_steps(rows, asked), "answering", -(-len(rows.item) // ROWS_A_STEP), quiet=self.quiet)
-        for inputs, at, position in steps:
+        for inputs, at, begin in row_steps(rows, asked, "answering", quiet=self.quiet):
             found, _ = self._answer(index, inputs, self._encode(inputs, training=False), tf.constant(at))
-            answers[position] = found.numpy()
+            answers[rows.position[begin + at[:, 0], at[:, 1]]] = found.numpy()
         return answers[positions]
 
     def _answer_places(self, index: ExactIndex, inputs: Tensors, query: Query, at: tf.Tensor) -> Any:
@@ -139,11 +138,20 @@ def query_windows(
     return np.maximum(begin[at], stop - places), stop, first
 
 
-def _steps(rows: Rows, asked: np.ndarray) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-    """Yields inputs of a fixed number of rows, (row, place) [Q, 2] of their queries, and the targets."""
-    for begin in range(0, len(rows.item), ROWS_A_STEP):
+def row_steps(
+    rows: Rows, asked: np.ndarray, description: str, *, quiet: bool
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, int]]:
+    """Yields inputs of a fixed number of rows, (row, place) [Q, 2] of what is asked, and the first row.
+
+    Args:
+        rows: packed.
+        asked: [R, P] bool.
+        description: of the progress bar.
+        quiet: no progress bar.
+    """
+    begins = range(0, len(rows.item), ROWS_A_STEP)
+    for begin in track(begins, description, len(begins), quiet=quiet):
         part = slice(begin, begin + ROWS_A_STEP)
         at = np.argwhere(asked[part]).astype(np.int32)
         short = max(begin + ROWS_A_STEP - len(rows.item), 0)
-        inputs = {name: np.pad(tensor[part], ((0, short), (0, 0))) for name, tensor in rows.inputs.items()}
-        yield inputs, at, rows.position[part][at[:, 0], at[:, 1]]
+        yield {name: np.pad(x[part], ((0, short), (0, 0))) for name, x in rows.inputs.items()}, at, begin

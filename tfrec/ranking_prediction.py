@@ -8,11 +8,13 @@ from tfrec.dataset import Dataset
 from tfrec.impressions import Impressions
 from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
-from tfrec.prediction import ROWS_A_STEP
-from tfrec.progress import track
+from tfrec.prediction import row_steps
 from tfrec.query import Query
 from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_task import log_chances
+
+LISTS_AT_ONCE = 256
+"""They attend to a row of events each, and to each other's candidates: memory is what limits them."""
 
 
 class RankingPredictor:
@@ -42,23 +44,17 @@ class RankingPredictor:
         beside = max(places // 2, 1)
         start, stop, asides, order = lines.windows(dataset.sequences, places, beside)
         rows = pack_windows(dataset.sequences, start, stop, places + beside, asides)
-        asked = rows.aside >= 0
         found = np.zeros((len(impressions.item), len(spec.ranking.tasks)), np.float32)
-        steps = range(0, len(rows.item), ROWS_A_STEP)
-        for begin in track(steps, "ranking", len(steps), quiet=self.quiet):
-            part = slice(begin, begin + ROWS_A_STEP)
-            at = np.argwhere(asked[part]).astype(np.int32)
-            if not len(at):
-                continue
-            short = max(begin + ROWS_A_STEP - len(rows.item), 0)
-            inputs = {name: np.pad(x[part], ((0, short), (0, 0))) for name, x in rows.inputs.items()}
-            number = order[rows.aside[part][at[:, 0], at[:, 1]]]
-            sizes = np.diff(impressions.offsets)[number]
+        for inputs, at, begin in row_steps(rows, rows.aside >= 0, "ranking", quiet=self.quiet):
             query = self._encode(inputs, training=False)
-            chances = self._chances(query, tf.constant(at), lists.dense(number, int(sizes.max()))).numpy()
-            real = np.arange(chances.shape[1]) < sizes[:, None]
-            source = np.repeat(impressions.offsets[number], sizes) + np.nonzero(real)[1]
-            found[source] = chances[real]
+            for some in np.array_split(at, -(-len(at) // LISTS_AT_ONCE)) if len(at) else ():
+                number = order[rows.aside[begin + some[:, 0], some[:, 1]]]
+                sizes = np.diff(impressions.offsets)[number]
+                dense = lists.dense(number, int(sizes.max()))
+                chances = self._chances(query, tf.constant(some), dense).numpy()
+                real = np.arange(chances.shape[1]) < sizes[:, None]
+                source = np.repeat(impressions.offsets[number], sizes) + np.nonzero(real)[1]
+                found[source] = chances[real]
         return found
 
     def _chances_of(self, query: Query, at: tf.Tensor, lists: Tensors) -> tf.Tensor:
