@@ -1,8 +1,7 @@
 """A peer's validation NDCG@10 against its seconds of training.
 
 A line an epoch, then one with what it comes to; all carry the name of their run. Ours stands in the lines of
-`benchmarks.accuracy`. Nothing beyond the
-standard library here, so that the peers' environment can import it.
+`benchmarks.accuracy`. Nothing beyond the standard library here, so that the peers' environment can import it.
 """
 
 import json

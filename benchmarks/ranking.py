@@ -101,14 +101,14 @@ def trial(folder: Path, settings: Settings, seed: int, dataset: Dataset, asked: 
     chosen = settings.model_copy(update={"seed": seed})
     trained = train(folder / "dataset", folder / "model", chosen, overwrite=True)
     seconds = time.perf_counter() - began
-    chances = RankingPredictor(trained.model)(dataset, asked)[:, 0]
-    found = figures_of(chances, asked) | {"train_s": seconds, "epochs": trained.training["epochs"]}
+    probabilities = RankingPredictor(trained.model)(dataset, asked)[:, 0]
+    found = figures_of(probabilities, asked) | {"train_s": seconds, "epochs": trained.training["epochs"]}
     print({name: round(value, 4) for name, value in found.items()}, file=sys.stderr)
     return found
 
 
 def figures_of(score: np.ndarray, asked: Impressions) -> Figures:
-    """The metrics of an order; the log loss means something of chances alone."""
+    """The metrics of an order; the log loss means something of probabilities alone."""
     label = asked.labels[LABEL]
     found = list_metrics(score, label, asked.offsets, asked.user_id)
     return {**found, "log_loss": log_loss(score, label)}

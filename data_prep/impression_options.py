@@ -3,20 +3,19 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from data_prep.names import fits_a_file
+from tfrec.frozen import Frozen
 
 
-class ImpressionOptions(BaseModel):
+class ImpressionOptions(Frozen):
     """Impressions: what was shown at a moment, and what came of it.
 
     One row an impression, with the items in a list (`shown`) and, for each label, a list of those of them
     that have it; or, with `id`, one row a shown item, and each label as 0 or 1. Columns of users, times and
     (with `id`) items are named as in the log.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     file: Path = Field(description="a file or folder of impressions")
     id: str | None = Field(None, description="column of impression ids: one row a shown item")

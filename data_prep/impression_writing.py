@@ -55,7 +55,6 @@ def write_impressions(
         val=int((table.role == VAL).sum()),
         test=int((table.role == TEST).sum()),
         candidates=len(table.item),
-        longest=int(np.diff(impressions.offsets).max(initial=0)),
     )
     categories = {name: v.values for name, v in contexts.items() if isinstance(v, TrainValues)}
     return facts, categories

@@ -3,20 +3,19 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from data_prep.impression_options import ImpressionOptions
 from data_prep.names import fits_a_file
+from tfrec.frozen import Frozen
 from tfrec.schema import Repeats
 
 TimeUnit = Literal["auto", "iso", "s", "ms", "us"]
 Split = Literal["last_session", "leave_one_out", "global_time", "none"]
 
 
-class PrepareOptions(BaseModel):
+class PrepareOptions(Frozen):
     """Options of `prepare`; each source has its own defaults for them."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     user: str = Field("user_id", description="column of user ids")
     item: str = Field("item_id", description="column of item ids")

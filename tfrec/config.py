@@ -150,18 +150,17 @@ class Settings(Frozen):
 
     @model_validator(mode="after")
     def _ranking_has_what_it_needs(self) -> "Settings":
-        if self.ranking.tasks and not self.model.history:
-            raise ValueError("ranking.tasks need model.history=true")
-        if self.ranking.tasks and self.training.pretraining_epochs:
-            raise ValueError("ranking.tasks need training.pretraining_epochs=0")
-        # Sessions cut apart lose impressions; neighbours changed about come before what led to them; and a
-        # row's places, which rotary knows, are not those of asides.
-        for allowed, setting in (
-            (not self.augmentation.cut_at_sessions, "augmentation.cut_at_sessions=false"),
-            (not self.augmentation.reorder, "augmentation.reorder=0"),
-            (not self.model.rotary, "model.rotary=false"),
-        ):
-            if self.ranking.tasks and not allowed:
+        # Sessions apart and places of rows (rotary) know no asides, hidden items are no requests, and
+        # neighbours that change places come before what led to them.
+        needed = {
+            "model.history=true": self.model.history,
+            "model.rotary=false": not self.model.rotary,
+            "training.pretraining_epochs=0": not self.training.pretraining_epochs,
+            "augmentation.reorder=0": not self.augmentation.reorder,
+            "augmentation.cut_at_sessions=false": not self.augmentation.cut_at_sessions,
+        }
+        for setting, holds in needed.items():
+            if self.ranking.tasks and not holds:
                 raise ValueError(f"ranking.tasks need {setting}")
         if not self.ranking.tasks and not self.ranking.retrieval:
             raise ValueError("ranking.retrieval=false leaves nothing to learn; name ranking.tasks")

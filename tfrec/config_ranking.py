@@ -11,7 +11,8 @@ class TaskSettings(Frozen):
     label: str = Field(description="of the dataset's impressions")
     weight: float = Field(1.0, gt=0, description="of its loss among those of all tasks")
     given: str | None = Field(
-        None, description="a task that must come first (conversion given click); its chance is a factor"
+        None,
+        description="a task that must come first, as the click before the conversion",
     )
 
 
@@ -25,7 +26,7 @@ class RankingSettings(Frozen):
     list_blocks: int = Field(1, ge=0, le=16, description="blocks in which a list's candidates see each other")
     listwise: float = Field(1.0, ge=0, description="weight of the loss of a list's order")
     statistics: tuple[str, ...] | None = Field(None, description="inputs of the dataset's; null: all")
-    dropout: float = Field(0.1, ge=0, lt=1, description="of what each layer of the network adds")
+    dropout: float = Field(0.1, ge=0, lt=1, description="of what a list's blocks add")
     candidates: int = Field(32, ge=2, description="of a list in training; of longer ones some are drawn")
     unknown: float = Field(
         0.5,

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tfrec.errors import DataError
+from tfrec.frozen import Frozen
 
 METRICS_FILE = "metrics.json"
 
@@ -12,11 +13,7 @@ Metrics = dict[str, float]
 """Values by names like `ndcg@10`; means over queries."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class MethodResult(_Frozen):
+class MethodResult(Frozen):
     """One method's figures."""
 
     seconds: float = Field(description="what answering all queries took, fitting included for a baseline")
@@ -24,7 +21,7 @@ class MethodResult(_Frozen):
     slices: dict[str, dict[str, Metrics]] = Field(description="accuracy by slice and bucket")
 
 
-class Evaluation(_Frozen):
+class Evaluation(Frozen):
     """The figures of all methods on the same queries."""
 
     written_by: dict[str, str] = Field(description="versions: tfrec, python, numpy")

@@ -101,7 +101,7 @@ class TwoTowerModel(keras.Model):
         return tf.add_n(losses)
 
     def rank(self, query: Query, at: tf.Tensor, lists: Tensors, training: bool | None = None) -> tf.Tensor:
-        """Returns the logits [M, C, T] of candidates; `tfrec.ranking_task.log_chances` makes chances of them.
+        """Returns the logits [M, C, T] of candidates, for `tfrec.ranking_task.log_probabilities`.
 
         Args:
             query: of packed rows.

@@ -1,4 +1,4 @@
-"""How good the chances of candidates are, for each task: within impressions, over all, and by slices."""
+"""How good the probabilities of candidates are, for each task: within impressions, over all, by slices."""
 
 import numpy as np
 
@@ -28,14 +28,14 @@ def evaluate_ranking(
     predictor = RankingPredictor(model, quiet=quiet)
     asked = impressions.take(np.flatnonzero(impressions.is_role(role)))
     val = impressions.take(np.flatnonzero(impressions.is_role("val")))
-    chances = predictor(dataset, asked)
-    val_chances = chances if role == "val" else predictor(dataset, val)
+    probabilities = predictor(dataset, asked)
+    val_probabilities = probabilities if role == "val" else predictor(dataset, val)
     slices = impression_slices(asked, dataset)
     tasks = {}
     for place, (name, task) in enumerate(model.spec.ranking.tasks.items()):
         label, of_val = asked.labels[task.label], val.labels[task.label]
-        threshold = best_threshold(val_chances[:, place], of_val) if of_val.any() else None
-        tasks[name] = task_result(chances[:, place], label, asked, threshold, slices)
+        threshold = best_threshold(val_probabilities[:, place], of_val) if of_val.any() else None
+        tasks[name] = task_result(probabilities[:, place], label, asked, threshold, slices)
     return RankingEvaluation(
         source=dataset.schema.source,
         role=role,
@@ -46,32 +46,32 @@ def evaluate_ranking(
 
 
 def task_result(
-    chance: np.ndarray, label: np.ndarray, asked: Impressions, threshold: float | None, slices: Masks
+    probability: np.ndarray, label: np.ndarray, asked: Impressions, threshold: float | None, slices: Masks
 ) -> TaskResult:
     """Returns a task's figures.
 
     Args:
-        chance: [N] of the candidates.
+        probability: [N] of the candidates.
         label: [N] 0 or 1.
         asked: the impressions.
-        threshold: chances from which on the label is foretold; None: nothing is.
+        threshold: probabilities from which on the label is predicted; None: nothing is.
         slices: [I] bool by slice and bucket.
     """
-    found = list_metrics(chance, label, asked.offsets, asked.user_id)
+    found = list_metrics(probability, label, asked.offsets, asked.user_id)
     found |= {
-        "log_loss": metrics.log_loss(chance, label),
-        "calibration_error": metrics.calibration_error(chance, label),
+        "log_loss": metrics.log_loss(probability, label),
+        "calibration_error": metrics.calibration_error(probability, label),
     }
     if threshold is not None:
-        found |= decisions(chance >= threshold, label)
-    foretold, came, _ = metrics.calibration(chance, label)
-    within = metrics.auc(chance, label, asked.offsets)
+        found |= decisions(probability >= threshold, label)
+    predicted, observed, _ = metrics.calibration(probability, label)
+    within = metrics.auc(probability, label, asked.offsets)
     return TaskResult(
         share=float(label.mean()) if len(label) else 0.0,
         metrics=found,
         threshold=threshold,
-        foretold=foretold.tolist(),
-        found=came.tolist(),
+        predicted=predicted.tolist(),
+        observed=observed.tolist(),
         slices={
             name: {
                 bucket: Slice(impressions=int(mask.sum()), auc=_mean_or_none(within[mask]))
@@ -105,23 +105,23 @@ def list_metrics(
     return {name: value for name, value in means.items() if value is not None}
 
 
-def decisions(foretold: np.ndarray, label: np.ndarray) -> dict[str, float]:
-    """Returns precision, recall and F1 of foretelling the label: [N] bool."""
-    hits = float((foretold & (label > 0)).sum())
-    precision = hits / max(float(foretold.sum()), 1.0)
+def decisions(predicted: np.ndarray, label: np.ndarray) -> dict[str, float]:
+    """Returns precision, recall and F1 of predicting the label: [N] bool."""
+    hits = float((predicted & (label > 0)).sum())
+    precision = hits / max(float(predicted.sum()), 1.0)
     recall = hits / max(float(label.sum()), 1.0)
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def best_threshold(chance: np.ndarray, label: np.ndarray) -> float:
-    """Returns the chance from which on the label is to be foretold for the highest F1."""
-    order = np.argsort(-chance, kind="stable")
+def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
+    """Returns the probability from which on the label is to be predicted for the highest F1."""
+    order = np.argsort(-probability, kind="stable")
     hits = np.cumsum(label[order])
     f1 = 2 * hits / (np.arange(1, len(order) + 1) + label.sum())
-    # Candidates of one chance are foretold together or not at all.
-    ends = np.append(np.diff(chance[order]) != 0, True)
-    return float(chance[order][np.argmax(np.where(ends, f1, -1.0))])
+    # Candidates of one probability are predicted together or not at all.
+    ends = np.append(np.diff(probability[order]) != 0, True)
+    return float(probability[order][np.argmax(np.where(ends, f1, -1.0))])
 
 
 def _mean_or_none(values: np.ndarray) -> float | None:

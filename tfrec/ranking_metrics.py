@@ -1,4 +1,4 @@
-"""Metrics of scores among given candidates: how well labels are told apart and foretold.
+"""Metrics of scores among given candidates: how well labels are told apart and predicted.
 
 Shapes: N candidates in all, in I lists; list i's are `offsets[i]:offsets[i + 1]`. Lists whose labels are all
 the same say nothing of an order, and have NaN.
@@ -21,7 +21,7 @@ def ranks(score: np.ndarray, offsets: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def auc(score: np.ndarray, label: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Returns the chance that a candidate with the label is above one without, ties for half: [I] float64.
+    """Returns the share of pairs whose candidate with the label is above, ties for half: [I] float64.
 
     Of one list of all candidates (offsets 0 and N) it is the AUC itself.
     """
@@ -76,12 +76,12 @@ def calibration(
 
 
 def calibration_error(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> float:
-    """Returns the mean distance between foretold and found shares.
+    """Returns the mean distance between predicted and found shares.
 
     The expected calibration error of Naeini et al. 2015, with bins of as many candidates each.
     """
-    foretold, found, count = calibration(probability, label, bins)
-    return float(np.nansum(np.abs(foretold - found) * count) / max(count.sum(), 1))
+    predicted, found, count = calibration(probability, label, bins)
+    return float(np.nansum(np.abs(predicted - found) * count) / max(count.sum(), 1))
 
 
 def _sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:

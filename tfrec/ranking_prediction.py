@@ -1,4 +1,4 @@
-"""Chances that a model gives the candidates of impressions."""
+"""Probabilities that a model gives the candidates of impressions."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,7 @@ from tfrec.model import TwoTowerModel
 from tfrec.prediction import row_steps
 from tfrec.query import Query
 from tfrec.ranking_lists import RankingLists
-from tfrec.ranking_task import log_chances
+from tfrec.ranking_task import log_probabilities
 
 LISTS_AT_ONCE = 256
 """They attend to a row of events each, and to each other's candidates: memory is what limits them."""
@@ -29,10 +29,10 @@ class RankingPredictor:
         self.model = model
         self.quiet = quiet
         self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
-        self._chances = tf.function(self._chances_of, reduce_retracing=True)
+        self._probabilities = tf.function(self._probabilities_of, reduce_retracing=True)
 
     def __call__(self, dataset: Dataset, impressions: Impressions) -> np.ndarray:
-        """Returns the chances of all candidates: [N, T] float32.
+        """Returns the probabilities of all candidates: [N, T] float32.
 
         Args:
             dataset: in the rows of the vocabularies that the model was trained with.
@@ -51,11 +51,11 @@ class RankingPredictor:
                 number = order[rows.aside[begin + some[:, 0], some[:, 1]]]
                 sizes = np.diff(impressions.offsets)[number]
                 dense = lists.dense(number, int(sizes.max()))
-                chances = self._chances(query, tf.constant(some), dense).numpy()
-                real = np.arange(chances.shape[1]) < sizes[:, None]
+                probabilities = self._probabilities(query, tf.constant(some), dense).numpy()
+                real = np.arange(probabilities.shape[1]) < sizes[:, None]
                 source = np.repeat(impressions.offsets[number], sizes) + np.nonzero(real)[1]
-                found[source] = chances[real]
+                found[source] = probabilities[real]
         return found
 
-    def _chances_of(self, query: Query, at: tf.Tensor, lists: Tensors) -> tf.Tensor:
-        return tf.exp(log_chances(self.model.rank(query, at, lists), self.model.spec)[0])
+    def _probabilities_of(self, query: Query, at: tf.Tensor, lists: Tensors) -> tf.Tensor:
+        return tf.exp(log_probabilities(self.model.rank(query, at, lists), self.model.spec)[0])

@@ -60,16 +60,16 @@ def slices_table(evaluation: RankingEvaluation) -> Table:
 
 
 def save_reliability(evaluation: RankingEvaluation, folder: Path) -> None:
-    """Writes `reliability.png`: found shares of the labels over the foretold chances, a line a task."""
+    """Writes `reliability.png`: observed shares over predicted probabilities, a line a task."""
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     axes = figure.subplots()
     most = 0.0
     for colour, (name, task) in zip(COLOURS * len(evaluation.tasks), evaluation.tasks.items(), strict=False):
-        axes.plot(task.foretold, task.found, marker="o", markersize=4, color=colour, label=name)
-        most = max([most, *task.foretold, *task.found])
-    axes.plot([0, most], [0, most], color="grey", linewidth=1, linestyle="--", label="as foretold")
-    axes.set_title(f"Chances and what came: {evaluation.source}")
-    axes.set_xlabel(f"foretold chance, bins of as many of {evaluation.candidates:,} candidates")
+        axes.plot(task.predicted, task.observed, marker="o", markersize=4, color=colour, label=name)
+        most = max([most, *task.predicted, *task.observed])
+    axes.plot([0, most], [0, most], color="grey", linewidth=1, linestyle="--", label="as predicted")
+    axes.set_title(f"Probabilities and what came: {evaluation.source}")
+    axes.set_xlabel(f"predicted probability, bins of as many of {evaluation.candidates:,} candidates")
     axes.set_ylabel("share with the label")
     axes.grid(alpha=0.3)
     axes.legend()

@@ -26,8 +26,8 @@ class TaskResult(Frozen):
         "auc_overall; log_loss, calibration_error; precision, recall, f1 at the threshold"
     )
     threshold: float | None = Field(description="with the highest F1 on val impressions; None without any")
-    foretold: list[float] = Field(description="mean chances of bins of as many candidates each")
-    found: list[float] = Field(description="shares of the label in these bins")
+    predicted: list[float] = Field(description="mean probabilities of bins of as many candidates each")
+    observed: list[float] = Field(description="shares of the label in these bins")
     slices: dict[str, dict[str, Slice]] = Field(description="by slice and bucket")
 
 

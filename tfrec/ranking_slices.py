@@ -1,4 +1,4 @@
-"""Parts of impressions, to see where chances are good and where not."""
+"""Parts of impressions, to see where probabilities are good and where not."""
 
 from collections.abc import Iterator
 

@@ -10,14 +10,14 @@ from tfrec.tensorflow import tensorflow_recommenders
 tfrs = tensorflow_recommenders()
 
 LEAST = 1e-6
-"""No chance counts as nearer to 1, where its logarithm is all that is kept of it."""
+"""No probability counts as nearer to 1, where its logarithm is all that is kept of it."""
 
 
-def log_chances(logits: tf.Tensor, spec: ModelSpec) -> tuple[tf.Tensor, tf.Tensor]:
+def log_probabilities(logits: tf.Tensor, spec: ModelSpec) -> tuple[tf.Tensor, tf.Tensor]:
     """Returns log p and log(1 - p) of each task, [..., T] each.
 
-    A task that is given another has p = p(given) · sigmoid(logit): the chance of both, which is what all
-    candidates can teach, not only those for which the first came (Ma et al. 2018, ESMM).
+    A task that is given another has p = p(given) · sigmoid(logit): the probability of both, which is what
+    all candidates can teach, not only those for which the first came (Ma et al. 2018, ESMM).
 
     Args:
         logits: [..., T], in the order of the tasks.
@@ -71,7 +71,7 @@ class RankingTask:
     def _loss(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
         ranking, weight = self.spec.ranking, sample_weight[..., None]
         weights = tf.constant([task.weight for task in ranking.tasks.values()])
-        came, not_came = log_chances(y_pred, self.spec)
+        came, not_came = log_probabilities(y_pred, self.spec)
         losses = tf.reduce_sum(-weight * (y_true * came + (1 - y_true) * not_came), axis=1)
         if ranking.listwise:
             stands = came + tf.math.log(tf.maximum(weight, LEAST))

@@ -118,9 +118,9 @@ class Run(keras.callbacks.Callback):
             targets = self.dataset.sequences.item[self.positions]
             found[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
         if self.shown is not None and len(self.shown):
-            chances = self.ranking_predictor(self.dataset, self.shown)
+            probabilities = self.ranking_predictor(self.dataset, self.shown)
             task = next(iter(self.settings.ranking.tasks.values()))
-            within = auc(chances[:, 0], self.shown.labels[task.label], self.shown.offsets)
+            within = auc(probabilities[:, 0], self.shown.labels[task.label], self.shown.offsets)
             if np.isfinite(within).any():
                 found[RANKING_MONITOR] = float(np.nanmean(within))
         return found

@@ -21,9 +21,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tfrec.errors import DataError
+from tfrec.frozen import Frozen
 
 FORMAT_VERSION = 1
 
@@ -69,11 +70,7 @@ SplitName = Literal["last_session", "leave_one_out", "global_time", "none", "jud
 Repeats = Literal["anywhere", "across_sessions", "never"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ContextColumn(_Frozen):
+class ContextColumn(Frozen):
     """A column of the events beside user, item, time, event type and session."""
 
     name: str
@@ -83,7 +80,7 @@ class ContextColumn(_Frozen):
     std: float = Field(1.0, description="numeric: over train events, 1 where constant")
 
 
-class ItemFeature(_Frozen):
+class ItemFeature(Frozen):
     """A column of the catalogue that both towers embed."""
 
     name: str
@@ -93,7 +90,7 @@ class ItemFeature(_Frozen):
     std: float = 1.0
 
 
-class Statistic(_Frozen):
+class Statistic(Frozen):
     """What was known of a candidate at its moment; mean and deviation of log(1 + x) over train candidates."""
 
     name: str
@@ -101,7 +98,7 @@ class Statistic(_Frozen):
     std: float = 1.0
 
 
-class ImpressionFacts(_Frozen):
+class ImpressionFacts(Frozen):
     """What the impressions of a dataset are."""
 
     labels: tuple[str, ...]
@@ -111,10 +108,9 @@ class ImpressionFacts(_Frozen):
     val: int
     test: int
     candidates: int = Field(description="of all impressions")
-    longest: int = Field(description="candidates of the longest")
 
 
-class Counts(_Frozen):
+class Counts(Frozen):
     """How much a dataset holds."""
 
     users: int
@@ -127,7 +123,7 @@ class Counts(_Frozen):
     rejected_rows: int
 
 
-class DatasetSchema(_Frozen):
+class DatasetSchema(Frozen):
     """`schema.json`: what a dataset is, and what wrote it."""
 
     format_version: int = FORMAT_VERSION

@@ -35,9 +35,10 @@ A version folder::
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from tfrec.errors import DataError
+from tfrec.frozen import Frozen
 from tfrec.schema import IdType
 
 SIGNATURES = ("recommend", "encode", "rank")
@@ -46,10 +47,8 @@ INFO_FILE = "servable.json"
 WARMUP_FILE = "tf_serving_warmup_requests"
 
 
-class ServableInfo(BaseModel):
+class ServableInfo(Frozen):
     """`assets/servable.json`: what a client must know to build a request."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     version: int

@@ -2,19 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from tfrec.config import LossSettings, ModelSettings, Settings
 from tfrec.config_ranking import RankingSettings
 from tfrec.dataset import Dataset
+from tfrec.frozen import Frozen
 from tfrec.ranking_facts import chosen_statistics, require_ranking_facts
 from tfrec.schema import ContextColumn, ImpressionFacts, ItemFeature, Repeats, Statistic
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(Frozen):
     """Settings and facts that shape the towers; saved inside `model.keras`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settings: ModelSettings
     loss: LossSettings

@@ -4,20 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 import typer
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
 import data_prep
 from data_prep import PrepareOptions
-from data_prep.impression_table import beside_log
-from data_prep.impressions import Heads, Impressions
-from data_prep.log import Column, Log
 from tfrec.cli.prepare import register
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
@@ -49,7 +43,13 @@ def rows_of(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def prepare(
-    folder: Path, log: pd.DataFrame, shown: pd.DataFrame, form: str = "parquet", **asked: Any
+    folder: Path,
+    log: pd.DataFrame,
+    shown: pd.DataFrame,
+    form: str = "parquet",
+    split: str = "last_session",
+    split_days: int = 14,
+    **asked: Any,
 ) -> Loaded:
     folder.mkdir(exist_ok=True)
     path = folder / f"shown.{form}"
@@ -60,7 +60,8 @@ def prepare(
     else:
         shown.to_csv(path, index=False)
     log.to_csv(folder / "log.csv", index=False)
-    options = PrepareOptions.model_validate({"impressions": {"file": path, **ASKED, **asked}})
+    chosen = {"split": split, "split_days": split_days, "impressions": {"file": path, **ASKED, **asked}}
+    options = PrepareOptions.model_validate(chosen)
     data_prep.prepare("log", [folder / "log.csv"], folder / "dataset", options, overwrite=True, console=QUIET)
     return Loaded.load(folder / "dataset", Dataset.load(folder / "dataset"))
 
@@ -97,20 +98,8 @@ def test_every_form_gives_the_same_impressions(
     assert shown == [{(0, 0, 0), (1, 0, 0)}, {(8, 1, 1), (1, 1, 0)}, {(1, 0, 0), (7, 1, 0), (None, 0, 0)}]
     facts = dataset.schema.impressions
     assert facts is not None
-    assert (facts.labels, facts.candidates, facts.longest) == (("click", "purchase"), 7, 3)
+    assert (facts.labels, facts.candidates) == (("click", "purchase"), 7)
     assert [(c.name, c.kind) for c in facts.context] == [("device", "categorical")]
-
-
-def test_statistics_are_those_of_the_moment(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
-    found = prepare(tmp_path, shop_log(), SHOWN)
-    # 30 seconds into the log u0 has had item 0, at second 0, and nobody item 1.
-    assert found.statistics["events_1h"][:2].tolist() == [1, 0]
-    assert found.statistics["user_events"][:2].tolist() == [1, 0]
-    assert np.isnan(found.statistics["age_h"][1])
-    # u1 is shown item 1 after u0 and u9 were, a day before.
-    at = int(found.offsets[2])
-    assert found.statistics["shown_24h"][at] == 1
-    assert found.statistics["user_shown"][at] == 0
 
 
 def test_users_are_found_whatever_type_their_ids_have(
@@ -122,17 +111,6 @@ def test_users_are_found_whatever_type_their_ids_have(
     found = prepare(tmp_path, log, shown)
     assert found.user.tolist() == [0, -1, 1]
     assert found.statistics["user_events"][0] == 1
-
-
-def test_roles_begin_a_session_gap_before_the_events_of_their_role(
-    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
-) -> None:
-    # Each user has a session a day; that of the third day is val, that of the fourth test.
-    begin = START + 3600  # u1's time of day
-    moments = [begin + 2 * DAY - 1801, begin + 2 * DAY - 1800, begin + 3 * DAY - 1801, begin + 3 * DAY]
-    shown = pd.DataFrame({"user_id": "u1", "timestamp": moments, "shown": [[1, 7]] * 4, "clicked": [[1]] * 4})
-    found = prepare(tmp_path, shop_log(), shown.assign(bought=shown["clicked"], device="phone"))
-    assert found.role.tolist() == [0, 1, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -191,52 +169,6 @@ def test_what_cannot_be_is_said(shop_log: Callable[..., pd.DataFrame], tmp_path:
             options,
             console=QUIET,
         )
-
-
-MOMENT = 1000
-Events = list[tuple[int, int, int]]
-EVENT = st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2 * MOMENT))
-EVENTS = st.lists(EVENT, min_size=1, max_size=30)
-
-
-def column(values: list[int], size: int) -> Column:
-    return Column(np.array(values, np.int32), pd.Index(range(size), dtype="int64"))
-
-
-def table(events: Events, shown: Events, clicks: list[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Times of impressions of one candidate each, and their statistics."""
-    users, items, times = (
-        list(part) for part in zip(*sorted(events, key=lambda e: (e[0], e[2])), strict=True)
-    )
-    log = Log(column(users, 3), column(items, 4), np.array(times, np.int64), column([0] * len(users), 1))
-    who, what, when = ([*part] for part in zip(*shown, strict=True))
-    heads = Heads(column([*range(len(who))], len(who)), column(who, 3), np.array(when, np.int64), {}, None)
-    labels = {"click": np.array(clicks, np.int8)}
-    impressions = Impressions(heads, np.arange(len(who) + 1), column(what, 4), labels).by_time()
-    found = beside_log(impressions, log, np.zeros(len(users), np.int8), "none", 1800, ["click"])
-    return impressions.heads.time, found.statistics
-
-
-@given(EVENTS, EVENTS, EVENTS, st.data())
-def test_the_future_changes_no_input_of_the_past(
-    events: Events, later: Events, shown: Events, data: Any
-) -> None:
-    """Other events, impressions and labels from a moment on leave all inputs up to it as they are."""
-    shown = [s for s in [*shown, (0, 0, MOMENT)] if s[2] <= MOMENT]
-    events = [e for e in events if e[2] < MOMENT] or [(0, 0, 0)]
-    future = [(user, item, time + MOMENT) for user, item, time in later]
-    shown_later = [(user, item, time + 1) for user, item, time in future]
-    most = len(shown) + len(future)
-    clicks = st.lists(st.integers(0, 1), min_size=most, max_size=most)
-    told, anew = data.draw(clicks), data.draw(clicks)
-    time, before = table(events, shown, told[: len(shown)])
-    # What is shown at the moment itself may end otherwise too.
-    past = [told[i] if s[2] < MOMENT else anew[i] for i, s in enumerate(shown)]
-    after_time, after = table([*events, *future], [*shown, *shown_later], [*past, *anew[len(shown) :]])
-    kept = after_time <= MOMENT
-    assert np.array_equal(after_time[kept], time)
-    for name, values in before.items():
-        assert np.array_equal(after[name][kept], values, equal_nan=True), name
 
 
 def test_the_command_takes_impressions(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:

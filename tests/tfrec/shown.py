@@ -33,7 +33,6 @@ def shown_to(dataset: Dataset, seed: int = 0) -> tuple[Dataset, Impressions]:
         val=len(user) - len(user) // 2,
         test=0,
         candidates=count,
-        longest=CANDIDATES,
     )
     impressions = Impressions(
         facts=facts,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tfrec.shown import CANDIDATES, shown_to
+from tests.tfrec.shown import shown_to
 from tests.tfrec.test_model import small
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
@@ -20,11 +20,10 @@ from tfrec.impressions import Impressions
 from tfrec.layers.seeds import set_seeds
 from tfrec.model import TwoTowerModel
 from tfrec.ranking_evaluation import list_metrics
-from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_metrics import log_loss
 from tfrec.ranking_prediction import RankingPredictor
-from tfrec.ranking_task import RankingTask, log_chances
-from tfrec.schema import PADDING_ROW, UNKNOWN_ROW, ContextColumn
+from tfrec.ranking_task import RankingTask, log_probabilities
+from tfrec.schema import ContextColumn
 from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
 from tfrec.trained import TrainedModel
@@ -41,39 +40,10 @@ def built(dataset: Dataset, impressions: Impressions, settings: Settings) -> tup
     return build_model(dataset, settings, epochs), epochs
 
 
-def test_lists_hide_the_ids_of_what_had_no_event_before_their_moment(
-    rich_dataset: Callable[..., Dataset],
-) -> None:
-    dataset, impressions = shown_to(rich_dataset())
-    lists = RankingLists.of(impressions, dataset, small(CLICK).ranking)
-    found = lists.dense(np.array([3, -1, 0]), CANDIDATES + 1)
-    assert found["candidate"][:, -1].tolist() == [PADDING_ROW] * 3
-    assert (found["candidate"][1] == PADDING_ROW).all()
-    assert found["label.click"].sum(axis=1).tolist() == [1, 0, 1]
-    s = dataset.sequences
-    for row, number in ((0, 3), (2, 0)):
-        begin, end = impressions.offsets[number], impressions.offsets[number + 1]
-        assert found["candidate"][row, :-1].tolist() == impressions.item[begin:end].tolist()
-        for hidden, item in zip(found["hidden"][row, :-1], impressions.item[begin:end], strict=True):
-            assert hidden == (not (s.time[s.item == item] < impressions.time[number]).any())
-
-
-def test_of_a_longer_list_those_with_a_label_are_kept(rich_dataset: Callable[..., Dataset]) -> None:
-    dataset, impressions = shown_to(rich_dataset())
-    lists = RankingLists.of(impressions, dataset, small(BOTH).ranking)
-    found = lists.dense(np.arange(len(impressions)), 2, np.random.default_rng(0))
-    assert (found["label.click"].sum(axis=1) == 1).all()
-    assert (found["candidate"] != PADDING_ROW).all()
-    # The others stand for those that were left out.
-    assert (found["weight"].sum(axis=1) == CANDIDATES).all()
-    assert (found["weight"][found["label.click"] > 0] == 1).all()
-    assert (found["length"] == CANDIDATES).all()
-
-
-def test_chances_of_a_chain_are_products() -> None:
+def test_probabilities_of_a_chain_are_products() -> None:
     logits = np.array([[[0.3, -1.2]]], np.float32)
     dataset_free = ModelSpec.model_construct(ranking=load_settings(None, [BOTH]).ranking)
-    came, not_came = (x.numpy()[0, 0] for x in log_chances(tf.constant(logits), dataset_free))
+    came, not_came = (x.numpy()[0, 0] for x in log_probabilities(tf.constant(logits), dataset_free))
     click, order = 1 / (1 + np.exp([-0.3, 1.2]))
     np.testing.assert_allclose(np.exp(came), [click, click * order], rtol=1e-5)
     np.testing.assert_allclose(np.exp(not_came), [1 - click, 1 - click * order], rtol=1e-5)
@@ -93,20 +63,6 @@ def test_the_loss_by_hand() -> None:
         total += -np.sum(w * np.where(y > 0, np.log(p), np.log(1 - p)))
         total += 0.5 * -np.sum(y * np.log(p / (w * p).sum())) / y.sum()
     assert found == pytest.approx(total / 2, rel=1e-5)
-
-
-def test_a_hidden_candidate_is_an_unknown_one(rich_dataset: Callable[..., Dataset]) -> None:
-    """Neither its id nor its features tell that somebody will click it."""
-    dataset, impressions = shown_to(rich_dataset())
-    model, epochs = built(dataset, impressions, small(CLICK))
-    x, y = next(epochs.batches(0))
-    query = model(x)
-    lists = {name.removeprefix("list."): v for name, v in y.items() if name.startswith("list.")}
-    everything = np.ones_like(lists["hidden"])
-    hidden = model.rank(query, lists["at"], lists | {"hidden": everything})
-    real = lists["candidate"] != PADDING_ROW
-    unknown = lists | {"candidate": np.where(real, UNKNOWN_ROW, PADDING_ROW).astype(np.int32)}
-    np.testing.assert_array_equal(hidden[real], model.rank(query, lists["at"], unknown)[real])
 
 
 def test_mixed_precision_and_numbers_as_context(rich_dataset: Callable[..., Dataset]) -> None:
@@ -172,15 +128,15 @@ def test_it_learns_what_the_statistic_says(rich_dataset: Callable[..., Dataset])
         for x, y in epochs.batches(epoch):
             model.train_on_batch(x, y)
     val = impressions.take(np.flatnonzero(impressions.is_role("val")))
-    chances = RankingPredictor(model, quiet=True)(dataset, val)[:, 0]
-    found = list_metrics(chances, val.labels["click"], val.offsets, val.user_id)
+    probabilities = RankingPredictor(model, quiet=True)(dataset, val)[:, 0]
+    found = list_metrics(probabilities, val.labels["click"], val.offsets, val.user_id)
     assert found["auc"] > 0.9
     assert found["auc_by_user"] > 0.85
-    assert log_loss(chances, val.labels["click"]) < 0.4  # that of the share alone is 0.50
+    assert log_loss(probabilities, val.labels["click"]) < 0.4  # that of the share alone is 0.50
 
 
 def test_answers_do_not_depend_on_what_is_asked_beside(rich_dataset: Callable[..., Dataset]) -> None:
-    """The same chances whether impressions are asked one by one or together."""
+    """The same probabilities whether impressions are asked one by one or together."""
     dataset, impressions = shown_to(rich_dataset())
     model, _ = built(dataset, impressions, small(BOTH, "model.max_length=31"))
     predictor = RankingPredictor(model, quiet=True)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,14 +16,17 @@ import data_prep
 from data_prep import PrepareOptions
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tests.tfrec.test_model import small
+from tfrec import ranking_evaluation
 from tfrec.cli.evaluate import register as evaluate_command
 from tfrec.cli.train import register as train_command
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
+from tfrec.impressions import Impressions
 from tfrec.ranking_evaluation import best_threshold, decisions, list_metrics, task_result
 from tfrec.ranking_results import RankingEvaluation
 from tfrec.ranking_slices import impression_slices
 from tfrec.schema import UNKNOWN_ROW
+from tfrec.spec import ModelSpec
 from tfrec.trained import TrainedModel
 from tfrec.training import train
 
@@ -37,11 +41,41 @@ def test_decisions_by_hand() -> None:
 
 
 def test_the_threshold_is_that_of_the_highest_f1() -> None:
-    chance, label = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.1]), np.array([1, 0, 1, 1, 1, 0])
-    found = best_threshold(chance, label)
-    by_hand = {t: decisions(chance >= t, label)["f1"] for t in set(chance)}
+    probability, label = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.1]), np.array([1, 0, 1, 1, 1, 0])
+    found = best_threshold(probability, label)
+    by_hand = {t: decisions(probability >= t, label)["f1"] for t in set(probability)}
     assert found == 0.6
     assert by_hand[found] == max(by_hand.values())
+
+
+def test_the_threshold_comes_from_val_and_the_figures_from_the_role(
+    rich_dataset: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Val probabilities are the labels, those of test a tenth of them: val's threshold predicts nothing."""
+    dataset, impressions = shown_to(rich_dataset())
+    impressions.role[-30:] = 2
+
+    class Told:
+        def __init__(self, model: object, *, quiet: bool) -> None: ...
+
+        def __call__(self, dataset: Dataset, asked: Impressions) -> np.ndarray:
+            share = 0.1 if asked.is_role("test").all() else 1.0
+            return share * asked.labels["click"][:, None].astype(np.float32)
+
+    monkeypatch.setattr(ranking_evaluation, "RankingPredictor", Told)
+    model = SimpleNamespace(spec=ModelSpec.of(small(TASK), dataset))
+    found = ranking_evaluation.evaluate_ranking(model, dataset, impressions, "test", quiet=True)
+    task = found.tasks["click"]
+    assert found.impressions == 30
+    assert task.threshold == 1.0
+    assert task.metrics["f1"] == 0
+    assert task.metrics["auc"] == 1
+    assert (
+        ranking_evaluation.evaluate_ranking(model, dataset, impressions, "val", quiet=True)
+        .tasks["click"]
+        .metrics["f1"]
+        == 1
+    )
 
 
 def test_auc_by_user_and_over_all_by_hand() -> None:

@@ -60,8 +60,8 @@ def test_log_loss_by_hand_and_at_the_ends() -> None:
 def test_calibration_compares_what_was_foretold_with_what_came() -> None:
     probability = np.repeat([0.1, 0.5], 10)
     label = np.array([1] + [0] * 9 + [1] * 8 + [0] * 2)
-    foretold, found, count = metrics.calibration(probability, label, bins=2)
-    assert foretold == pytest.approx([0.1, 0.5])
+    predicted, found, count = metrics.calibration(probability, label, bins=2)
+    assert predicted == pytest.approx([0.1, 0.5])
     assert found == pytest.approx([0.1, 0.8])
     assert count.tolist() == [10, 10]
     assert metrics.calibration_error(probability, label, bins=2) == pytest.approx(0.15)

@@ -14,12 +14,13 @@ from tfrec.spec import ModelSpec
 
 @keras.saving.register_keras_serializable("tfrec")
 class Ranker(keras.layers.Layer):
-    """Lists of candidates -> logits of the tasks, each of the chance given its parent task.
+    """Lists of candidates -> logits of the tasks, each of the probability given its parent task.
 
     A candidate is the sum of what its embedding e, the request's state h, their product h ∘ e, its
     statistics, the context of the request and the length of its list give; then come attention over the
     events of the sequence (Zhou et al. 2018, DIN, here with the softmax of a Transformer) and blocks in which
-    the candidates of a list see each other (Pei et al. 2019, PRM). Statistics are taken as log(1 + x),
+    the candidates of a list see each other (Pei et al. 2019, PRM); without such blocks one remains, in which
+    each sees itself alone. Statistics are taken as log(1 + x),
     standardised; what is missing has a weight of its own.
 
     Args:
@@ -29,7 +30,7 @@ class Ranker(keras.layers.Layer):
     """
 
     def __init__(self, spec: ModelSpec | dict[str, Any], **kwargs: Any) -> None:
-        # Statistics are float32 whatever the policy: bfloat16 does not know 300 clicks from 301.
+        # Statistics become logarithms in float32 whatever the policy: in bfloat16 300 clicks are 301.
         super().__init__(**kwargs, autocast=False)
         self.spec = ModelSpec.model_validate(spec)
         s, policy = self.spec.settings, self.dtype_policy

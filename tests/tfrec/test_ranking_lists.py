@@ -1,0 +1,65 @@
+"""Lists of candidates as the network takes them, and the batches of an epoch that hold them."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tests.tfrec.shown import CANDIDATES, shown_to
+from tests.tfrec.test_model import small
+from tests.tfrec.test_ranking import BOTH, CLICK
+from tfrec.dataset import Dataset
+from tfrec.epochs import Epochs
+from tfrec.ranking_lists import RankingLists
+from tfrec.schema import PADDING_ROW
+
+
+def test_lists_hide_the_ids_of_what_had_no_event_before_their_moment(
+    rich_dataset: Callable[..., Dataset],
+) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    lists = RankingLists.of(impressions, dataset, small(CLICK).ranking)
+    found = lists.dense(np.array([3, -1, 0]), CANDIDATES + 1)
+    assert found["candidate"][:, -1].tolist() == [PADDING_ROW] * 3
+    assert (found["candidate"][1] == PADDING_ROW).all()
+    assert found["label.click"].sum(axis=1).tolist() == [1, 0, 1]
+    s = dataset.sequences
+    for row, number in ((0, 3), (2, 0)):
+        begin, end = impressions.offsets[number], impressions.offsets[number + 1]
+        assert found["candidate"][row, :-1].tolist() == impressions.item[begin:end].tolist()
+        for hidden, item in zip(found["hidden"][row, :-1], impressions.item[begin:end], strict=True):
+            assert hidden == (not (s.time[s.item == item] < impressions.time[number]).any())
+
+
+def test_of_a_longer_list_those_with_a_label_are_kept(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    lists = RankingLists.of(impressions, dataset, small(BOTH).ranking)
+    found = lists.dense(np.arange(len(impressions)), 2, np.random.default_rng(0))
+    assert (found["label.click"].sum(axis=1) == 1).all()
+    assert (found["candidate"] != PADDING_ROW).all()
+    # The others stand for those that were left out.
+    assert (found["weight"].sum(axis=1) == CANDIDATES).all()
+    assert (found["weight"][found["label.click"] > 0] == 1).all()
+    assert (found["length"] == CANDIDATES).all()
+
+
+def test_batches_depend_on_the_seed_and_the_epoch_alone(rich_dataset: Callable[..., Dataset]) -> None:
+    """A run that was killed goes on with the lists that it would have had."""
+    dataset, impressions = shown_to(rich_dataset())
+    settings = small(CLICK)
+    whole = [*Epochs(dataset, settings, impressions).batches(0)]
+    epochs = Epochs(dataset, settings, impressions)
+    next(epochs.batches(3))
+    again = [*epochs.batches(0)]
+    for (x, y), (other_x, other_y) in zip(whole, again, strict=True):
+        for name, values in (x | y).items():
+            np.testing.assert_array_equal((other_x | other_y)[name], values)
+    assert any((y["list.at"] != 0).any() for _, y in whole)
+
+
+def test_every_train_impression_is_learned_from_and_no_other(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    impressions.statistics["click_6h"][:] = np.repeat(np.arange(len(impressions)), CANDIDATES)
+    settings = small(CLICK, "ranking.unknown=0", "training.rows=64", "model.max_length=127")
+    epochs = Epochs(dataset, settings, impressions)
+    met = [y["list.statistics"][y["list.candidate"] != PADDING_ROW] for _, y in epochs.batches(0)]
+    assert set(np.concatenate(met).ravel()) == set(np.flatnonzero(impressions.is_role("train")))
