@@ -53,6 +53,24 @@ def test_an_aside_is_a_request(rich_dataset: Callable[..., Dataset], fusion: str
         np.testing.assert_allclose(aside[name], values, rtol=1e-4, atol=1e-5)
 
 
+def test_an_aside_behind_the_last_event_is_a_request(rich_dataset: Callable[..., Dataset]) -> None:
+    """The window's last event has no place of its own but that of the aside."""
+    dataset = rich_dataset()
+    model = model_of(dataset, small(*ALL_ENCODINGS))
+    s = dataset.sequences
+    start, stop = cut_windows(s.offsets, 16)
+    start, stop = start[stop - start > 1], stop[stop - start > 1]
+    last = stop - 1
+    asides = Asides(np.arange(len(last)), last - 1, s.time[last], s.session[last])
+    whole = pack_windows(s, start, stop, 16)
+    short = pack_windows(s, start, last, 16, asides)
+    is_last = np.isin(whole.position, last)
+    expected = said(model, whole, is_last, whole.position[is_last])
+    found = said(model, short, short.aside >= 0, last[short.aside[short.aside >= 0]])
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5)
+
+
 def test_in_training_terms_are_the_same(rich_dataset: Callable[..., Dataset]) -> None:
     """The pairwise terms of a training step come another way."""
     dataset = rich_dataset()

@@ -115,3 +115,33 @@ def test_a_hidden_candidate_is_an_unknown_one(rich_dataset: Callable[..., Datase
     real = lists["candidate"] != PADDING_ROW
     unknown = lists | {"candidate": np.where(real, UNKNOWN_ROW, PADDING_ROW).astype(np.int32)}
     np.testing.assert_array_equal(hidden[real], model.rank(query, lists["at"], unknown)[real])
+
+
+@pytest.mark.parametrize(("part", "other"), [("state", "product"), ("product", "state")])
+def test_the_state_of_the_request_reaches_it_both_ways(
+    rich_dataset: Callable[..., Dataset], part: str, other: str
+) -> None:
+    """By itself and by its product with the candidate; the states of other requests do not."""
+    found = case(rich_dataset(), "ranking.attention=false")
+    model, query, lists = found
+    model.ranker.parts[other].kernel.assign(tf.zeros_like(model.ranker.parts[other].kernel))
+    state = np.asarray(query.looked_at.state)
+    own = np.zeros(state.shape, bool)
+    own[tuple(lists["at"].T)] = True
+
+    def with_state(changed: np.ndarray) -> np.ndarray:
+        encoded = query.looked_at._replace(state=tf.constant(changed))
+        return said((model, query._replace(looked_at=encoded), lists))
+
+    real = lists["candidate"] != PADDING_ROW
+    changed = with_state(np.where(own, state * 2 + 1, state))
+    assert (np.abs(changed - said(found))[real] > 1e-6).mean() > 0.8
+    np.testing.assert_array_equal(with_state(np.where(own, state, 9.0).astype(np.float32)), said(found))
+
+
+def test_a_context_that_is_missing_says_nothing(rich_dataset: Callable[..., Dataset]) -> None:
+    found = case(rich_dataset())
+    missing = np.full_like(found[2]["context.device"], PADDING_ROW)
+    before = said(found, context_device=missing)
+    found[0].ranker.tables["device"].assign_add(np.eye(4, 1, dtype=np.float32) * 5)  # the row of padding
+    np.testing.assert_array_equal(said(found, context_device=missing), before)

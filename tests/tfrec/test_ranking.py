@@ -92,6 +92,23 @@ def test_a_model_that_ranks_alone_is_not_exported(
         export(tmp_path / "model", tmp_path / "servables" / "shop")
 
 
+def test_tasks_count_as_their_weights_say() -> None:
+    random = np.random.default_rng(0)
+    logits = tf.constant(random.normal(size=(3, 4, 2)), tf.float32)
+    lists = {f"label.{task}": tf.constant(random.integers(0, 2, (3, 4)), tf.float32) for task in "ab"}
+    lists["weight"] = tf.ones([3, 4])
+
+    def loss(a: float, b: float) -> float:
+        tasks = f"ranking.tasks={{a: {{label: a, weight: {a}}}, b: {{label: b, weight: {b}}}}}"
+        spec = ModelSpec.model_construct(ranking=load_settings(None, [tasks]).ranking)
+        return float(RankingTask(spec)(logits, lists))
+
+    both, more_a, more_b = loss(1, 1), loss(2, 1), loss(1, 2)
+    assert more_a > both
+    assert more_b > both
+    assert more_a + more_b == pytest.approx(3 * both, rel=1e-5)
+
+
 @pytest.mark.parametrize(
     ("overrides", "moved"),
     [

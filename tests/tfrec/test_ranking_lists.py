@@ -1,8 +1,10 @@
 """Lists of candidates as the network takes them, and the batches of an epoch that hold them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tests.tfrec.test_model import small
@@ -63,3 +65,28 @@ def test_every_train_impression_is_learned_from_and_no_other(rich_dataset: Calla
     epochs = Epochs(dataset, settings, impressions)
     met = [y["list.statistics"][y["list.candidate"] != PADDING_ROW] for _, y in epochs.batches(0)]
     assert set(np.concatenate(met).ravel()) == set(np.flatnonzero(impressions.is_role("train")))
+
+
+def test_what_is_new_is_hidden_from_training(rich_dataset: Callable[..., Dataset]) -> None:
+    """Before the log began everything was; an event of the same second is none before it."""
+    dataset, impressions = shown_to(rich_dataset())
+    settings = small(CLICK, "ranking.unknown=0")
+    early = replace(impressions, time=impressions.time - 10**9)
+    for _, y in Epochs(dataset, settings, early).batches(0):
+        assert (y["list.hidden"] == (y["list.candidate"] != PADDING_ROW)).all()
+    item = int(dataset.sequences.item[0])
+    first = int(dataset.sequences.time[dataset.sequences.item == item].min())
+    impressions.item[0] = item
+    for moment, hidden in ((first, True), (first + 1, False)):
+        impressions.time[0] = moment
+        lists = RankingLists.of(impressions, dataset, settings.ranking)
+        assert lists.dense(np.array([0]), CANDIDATES)["hidden"][0, 0] == hidden
+
+
+def test_a_share_is_hidden_besides(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    late = replace(impressions, time=impressions.time + 10**9)  # when nothing is new any more
+    for share in (0.0, 0.5, 1.0):
+        epochs = Epochs(dataset, small(CLICK, f"ranking.unknown={share}"), late)
+        hidden = np.concatenate([y["list.hidden"][y["list.candidate"] > 0] for _, y in epochs.batches(0)])
+        assert hidden.mean() == pytest.approx(share, abs=0.1)

@@ -26,7 +26,7 @@ def recurrence(batch: Tensors, visible: tf.Tensor) -> Recurrence:
     """Compares every event with the earlier ones of its sequence.
 
     Args:
-        batch: `item`, `time`: int32 [B, P]; `rank` and `aside` where rows have asides.
+        batch: `item`, `time`: int32 [B, P]; `rank` where rows have asides.
         visible: [B, P, P] bool, as in `Relations`.
     """
     item, time = batch["item"], batch["time"]
@@ -37,8 +37,5 @@ def recurrence(batch: Tensors, visible: tf.Tensor) -> Recurrence:
     count = tf.reduce_sum(tf.cast(earlier, tf.int32), axis=-1)
     last = tf.reduce_max(tf.where(earlier, time[:, None, :], tf.int32.min), axis=-1)
     gap = tf.where(count > 0, time - last, 0)
-    if "aside" in batch:
-        # An aside stands for the event before it once more: nothing comes again by that.
-        earlier &= ~batch["aside"][:, :, None]
     following = tf.reduce_min(tf.where(earlier, place[:, :, None], tf.int32.max), axis=1)
     return Recurrence(count, gap, following[:, None, :] <= place[:, :, None])
