@@ -144,7 +144,7 @@ def pack_entries(
 
 
 def _risen(sequences: Sequences) -> np.ndarray:
-    """[E] the latest time so far of each user: events may stand in another order than they came in."""
+    """[E] the latest time so far of each user: sessions of own ids may lie one in another, and times fall."""
     if not len(sequences.time):
         return sequences.time
     begin, span = sequences.time.min(), np.ptp(sequences.time) + 1
