@@ -4,7 +4,7 @@ import numpy as np
 
 from serving import wire
 from serving.loading import Servable
-from serving.signatures import EXCLUDED, SEQUENCE
+from serving.signatures import SEQUENCE
 from serving.tensors import Array, array_dtype, fill
 
 NOW = 1_700_000_000
@@ -42,7 +42,7 @@ def _inputs(servable: Servable, users: int, length: int) -> dict[str, Array]:
     signature = servable.signatures["recommend"]
     inputs = {}
     for name, spec in signature.inputs.items():
-        widths = {SEQUENCE: (users, length), EXCLUDED: (users, 0), None: (users,)}
-        value = b"" if spec.dtype == "string" else 0
-        inputs[name] = np.full(widths[signature.input_axis(name)], value, array_dtype(spec.dtype))
+        axis = signature.input_axis(name)
+        shape = (users,) if axis is None else (users, length if axis == SEQUENCE else 0)
+        inputs[name] = np.full(shape, b"" if spec.dtype == "string" else 0, array_dtype(spec.dtype))
     return inputs

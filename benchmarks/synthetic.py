@@ -72,8 +72,12 @@ class CatalogueModule(tf.Module):
         """The K best items that are not left out."""
         scores = tf.matmul(self.query(inputs), self.table, transpose_b=True)
         excluded = self.rows.lookup(inputs["exclude_item_id"])
-        left_out = tf.reduce_any(excluded[:, :, None] == tf.range(len(self.ids), dtype=tf.int64), axis=1)
-        scores = tf.where(left_out, float("-inf"), scores)
+        places = tf.range(len(self.ids), dtype=tf.int64)
+        left_out = tf.reduce_any(excluded[:, :, None] == places, axis=1)
+        allowed = self.rows.lookup(inputs["allow_item_id"])
+        listed = tf.reduce_any(allowed[:, :, None] == places, axis=1)
+        listed |= tf.reduce_all(allowed < 0, axis=1, keepdims=True)
+        scores = tf.where(left_out | ~listed, float("-inf"), scores)
         best, places = tf.math.top_k(scores, k=min(self.k, len(self.ids)))
         best = tf.pad(best, [[0, 0], [0, self.k - best.shape[1]]], constant_values=float("-inf"))
         places = tf.pad(places, [[0, 0], [0, self.k - places.shape[1]]])
@@ -101,7 +105,8 @@ class CatalogueModule(tf.Module):
         scores = tf.matmul(self.query(inputs), self.table, transpose_b=True)
         rows = self.rows.lookup(inputs["candidate_item_id"])
         chances = tf.gather(tf.nn.softmax(scores), tf.maximum(rows, 0), batch_dims=1)
-        return {"next_item": tf.where(rows >= 0, chances, 0.0)}
+        chances = tf.where(rows >= 0, chances, 0.0)
+        return {"next_item": chances, "score": tf.math.log(chances)}
 
     def specs(self, signature: str) -> dict[str, tf.TensorSpec]:
         """The inputs of a signature, as `tfrec.servable` lists them."""
@@ -113,7 +118,7 @@ class CatalogueModule(tf.Module):
         for name, kind in self.context.items():
             wide[f"context.{name}"] = tf.string if kind == "categorical" else tf.float32
         if signature in ("recommend", DEFAULT_SIGNATURE):
-            wide["exclude_item_id"] = ids
+            wide["exclude_item_id"] = wide["allow_item_id"] = ids
         elif signature == "rank":
             wide["candidate_item_id"] = ids
         return {

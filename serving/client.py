@@ -8,53 +8,26 @@ It speaks to the embedded server (`tfrec serve`) and to TensorFlow Serving alike
 what the model takes: integer or string ids, session ids, context columns.
 """
 
-import math
 import numbers
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple
+from types import MappingProxyType, TracebackType
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from serving.answers import Encoding, Recommendation, answers_of, encoding_of, ranking_of
 from serving.channel import Tls, open_channel
-from serving.encoding import id_inputs, sequence_inputs
+from serving.encoding import sequence_inputs
 from serving.model_stub import ModelStub, model_spec
-from serving.queries import Event, EventLike, Query
+from serving.queries import Event, EventLike, Query, Statistics, ids_of
+from serving.ranking_inputs import list_inputs
 from serving.signatures import Signature
 from serving.status import ServingError
 from serving.tensors import Array
 from tfrec.errors import DataError, SettingsError
 from tfrec.schema import IdType
-from tfrec.servable import no_item
 
 __all__ = ["Encoding", "Event", "Query", "Recommendation", "Recommender", "ServingError", "Tls"]
-
-
-class Recommendation(NamedTuple):
-    """An item of an answer, with its score or probability; `item, score = …` takes it apart."""
-
-    item: int | str
-    score: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoding:
-    """A user's query, for a search of one's own.
-
-    Attributes:
-        query_embedding: [D+1] float32; its product with an item's embedding and bias is the item's score.
-        own_item: items that the model scores a second way, each once: the sequence's own, then those
-            that often came after its newest ones.
-        own_score: [own items] float32, their scores, which replace the product's; -inf: not to recommend.
-    """
-
-    query_embedding: NDArray[np.float32]
-    own_item: list[int | str]
-    own_score: NDArray[np.float32]
 
 
 class Recommender:
@@ -111,8 +84,11 @@ class Recommender:
         k: int = 10,
         *,
         exclude: Iterable[int | str] = (),
+        allow: Iterable[int | str] = (),
         request_time: Any = None,
         session: int | str | None = None,
+        context: Mapping[str, Any] = MappingProxyType({}),
+        statistics: Statistics = MappingProxyType({}),
     ) -> list[Recommendation]:
         """The k best items for a user, best first; fewer where the catalogue has no more.
 
@@ -122,10 +98,15 @@ class Recommender:
                 `request_time`, in the order given: as one visit that still goes on.
             k: how many, at most what the servable was exported with.
             exclude: ids to leave out.
+            allow: the only ids to answer; none: all may be.
             request_time: when the answer is wanted, not before the last event; now by default.
             session: id of the session the request belongs to, where the servable takes session ids.
+            context: of the request (device, place), where the servable ranks by it.
+            statistics: by item's id what is known of it at `request_time` (`{12: {"click_6h": 40}}`), where
+                the servable ranks by it; of what is left out nothing is known.
         """
-        return self._recommend([Query(events, exclude, request_time, session)], [""], k)[0]
+        query = Query(events, exclude, allow, request_time, session, context, statistics)
+        return self._recommend([query], [""], k)[0]
 
     def recommend_many(
         self, queries: Iterable[Query | Sequence[EventLike]], k: int = 10
@@ -141,46 +122,36 @@ class Recommender:
         events: Sequence[EventLike],
         candidates: Iterable[int | str],
         *,
-        task: str = "next_item",
         request_time: Any = None,
         session: int | str | None = None,
+        context: Mapping[str, Any] = MappingProxyType({}),
+        statistics: Statistics = MappingProxyType({}),
     ) -> list[Recommendation]:
-        """The candidates in order of their probability, which stands as the score, highest first.
+        """The candidates by their score, best first, with the probability of each task.
 
         Args:
-            events, request_time, session: as in `recommend`.
-            candidates: ids to rank.
-            task: whose probability.
+            events, request_time, session, context, statistics: as in `recommend`.
+            candidates: ids to rank, at least one.
         """
         signature = self._model.signature("rank")
-        if task not in signature.outputs:
-            raise DataError(f"task: expected one of {', '.join(signature.outputs)}, found {task!r}")
-        candidates = list(candidates)
+        candidates = list(ids_of(candidates, "candidates"))
         if not candidates:
-            return []
-        inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
-        inputs |= id_inputs("candidate_item_id", [candidates], ["candidates"], signature)
-        chances = self._model.predict(signature, inputs)[task][0]
-        order = np.argsort(-chances, kind="stable")
-        return [Recommendation(candidates[place], float(chances[place])) for place in order]
+            raise DataError("candidates: expected at least one id to rank, found none")
+        query = Query(events, (), (), request_time, session, context, statistics)
+        inputs = self._sequences([query], [""], signature)
+        inputs |= list_inputs([query], [""], signature, [candidates])
+        found = ranking_of(candidates, self._model.predict(signature, inputs))
+        return sorted(found, key=lambda one: -one.score)
 
     def encode(
         self, events: Sequence[EventLike], *, request_time: Any = None, session: int | str | None = None
     ) -> Encoding:
         """The user's query embedding; arguments as in `recommend`."""
         signature = self._model.signature("encode")
-        inputs = self._sequences([Query(events, (), request_time, session)], [""], signature)
+        query = Query(events, request_time=request_time, session=session)
+        inputs = self._sequences([query], [""], signature)
         outputs = self._model.predict(signature, inputs)
-        # An item's score stands at its first place; what the model does not know has the id of no item.
-        items, scores = outputs["own_item_id"][0], outputs["own_score"][0]
-        if "rule_item_id" in outputs:
-            items = np.concatenate([items, outputs["rule_item_id"][0]])
-            scores = np.concatenate([scores, outputs["rule_score"][0]])
-        places: dict[int | str, int] = {}
-        for place, item in enumerate(items.tolist()):
-            places.setdefault(_plain(item), place)
-        places.pop(no_item(_id_type(signature)), None)
-        return Encoding(outputs["query_embedding"][0], list(places), scores[list(places.values())])
+        return encoding_of(outputs, _id_type(signature))
 
     def close(self) -> None:
         """Closes the connection."""
@@ -205,14 +176,10 @@ class Recommender:
             signature = self._model.signature("recommend")
         _check_k(k, signature.outputs["item_id"].shape[1])
         inputs = self._sequences(queries, paths, signature)
-        excluded = [f"{path}.exclude" if path else "exclude" for path in paths]
-        inputs |= id_inputs("exclude_item_id", [query.exclude for query in queries], excluded, signature)
+        inputs |= list_inputs(queries, paths, signature)
         outputs = self._model.predict(signature, inputs)
         _check_k(k, outputs["item_id"].shape[1])
-        return [
-            _best(items, scores, k)
-            for items, scores in zip(outputs["item_id"].tolist(), outputs["score"].tolist(), strict=True)
-        ]
+        return answers_of(outputs, k)
 
     def _sequences(
         self, queries: Sequence[Query], paths: Sequence[str], signature: Signature
@@ -231,16 +198,3 @@ def _check_k(k: int, most: int | None) -> None:
         raise DataError(
             f"k: the servable answers with at most {most} items, found {k}; export it with a larger k"
         )
-
-
-def _best(items: Sequence[Any], scores: Sequence[float], k: int) -> list[Recommendation]:
-    """The first k places that hold an item."""
-    return [
-        Recommendation(_plain(item), score)
-        for item, score in zip(items[:k], scores[:k], strict=True)
-        if score != -math.inf
-    ]
-
-
-def _plain(item: Any) -> int | str:
-    return item.decode() if isinstance(item, bytes) else item

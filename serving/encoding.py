@@ -57,7 +57,7 @@ def sequence_inputs(
         if session is not None:
             flat["request_session_id"].append(session)
     return {
-        **{name: _padded(rows, signature.inputs[name].dtype) for name, rows in wide.items()},
+        **{name: padded(rows, signature.inputs[name].dtype) for name, rows in wide.items()},
         **{name: np.array(row, array_dtype(signature.inputs[name].dtype)) for name, row in flat.items()},
     }
 
@@ -65,7 +65,7 @@ def sequence_inputs(
 def id_inputs(
     name: str, lists: Sequence[Iterable[Any]], paths: Sequence[str], signature: Signature
 ) -> dict[str, Array]:
-    """An input of ids beside the sequence; the padding of a row repeats its first id, which changes nothing.
+    """An input of ids beside the sequence, filled up with the id of no item.
 
     Raises:
         DataError: an id is of the wrong type.
@@ -75,7 +75,7 @@ def id_inputs(
     for values, path in zip(lists, paths, strict=True):
         ids = enumerate(ids_of(values, path))
         rows.append([to_id(value, dtype, f"{path}[{place}]") for place, value in ids])
-    return {name: _padded(rows, dtype, [row[0] if row else _no_id(dtype) for row in rows], least=0)}
+    return {name: padded(rows, dtype, no_id(dtype), least=0)}
 
 
 def _conversions(signature: Signature) -> dict[str, Convert]:
@@ -102,8 +102,11 @@ def _context_conversion(column: str, dtype: str) -> Convert:
         if dtype == "string":
             return to_category(event.context.get(column, ""), path)
         if column not in event.context:
-            raise DataError(f"{path}: missing; the servable needs this number for every event")
-        return to_number(event.context[column], path)
+            raise DataError(
+                f"{path}: missing; the servable needs this number for every event, None where it is not known"
+            )
+        value = event.context[column]
+        return np.nan if value is None else to_number(value, path)
 
     return convert
 
@@ -162,7 +165,7 @@ def _request_session(query: Query, history: bool, start: str, signature: Signatu
     dtype = signature.inputs["request_session_id"].dtype
     if query.session is None and not history:
         # The first visit of somebody: there is no session to tell it from.
-        return _no_id(dtype)
+        return no_id(dtype)
     if query.session is None:
         raise DataError(
             f"{path}: missing; name the last event's session to go on with it, or a new id for a new visit"
@@ -170,7 +173,7 @@ def _request_session(query: Query, history: bool, start: str, signature: Signatu
     return to_id(query.session, dtype, path)
 
 
-def _no_id(dtype: str) -> int | bytes:
+def no_id(dtype: str) -> int | bytes:
     """What is no id of the log, as `tfrec.servable.no_item` has it."""
     return b"" if dtype == "string" else int(no_item("int64"))
 
@@ -179,13 +182,11 @@ def _no_sessions(path: str) -> DataError:
     return DataError(f"{path}: not taken; this servable finds sessions by the gaps in time. Leave it out")
 
 
-def _padded(
-    rows: Sequence[Sequence[Any]], dtype: str, padding: Sequence[Any] | None = None, least: int = 1
-) -> Array:
-    """Rows of unlike length as one array, each left-aligned and filled up with its padding value."""
+def padded(rows: Sequence[Sequence[Any]], dtype: str, padding: Any = None, least: int = 1) -> Array:
+    """Rows of unlike length as one array, each left-aligned and filled up; by default with 0 or ""."""
     width = max([least, *(len(row) for row in rows)])
-    array = np.empty((len(rows), width), array_dtype(dtype))
+    nothing = b"" if dtype == "string" else 0
+    array = np.full((len(rows), width), nothing if padding is None else padding, array_dtype(dtype))
     for place, row in enumerate(rows):
         array[place, : len(row)] = row
-        array[place, len(row) :] = padding[place] if padding else b"" if dtype == "string" else 0
     return array

@@ -18,7 +18,7 @@ _METADATA = "signature_def"
 _OUTPUTS = {
     "recommend": {"item_id", "score"},
     "encode": {"query_embedding", "own_item_id", "own_score"},
-    "rank": {"next_item"},
+    "rank": {"next_item", "score"},
 }
 _INPUTS = {"item_id", "event_type", "time", "length", "request_time"}
 

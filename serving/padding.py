@@ -4,19 +4,17 @@ The requests stand one after the other along the first axis. Where the second ax
 ones are padded, so that every answer is what the request alone would have got:
 
 - events (L): with zeros and empty strings; `length` decides, padding may hold anything.
-- ids to leave out (E): by repeating the row's own first id, which is left out anyway; a row that
-  leaves nothing out gets an id that is no item's (the smallest int64, or the empty string).
-- candidates (C): by repeating the row's own first candidate; the answers to the repeats are cut off.
+- lists of ids (to leave out, to choose from, candidates, with statistics): with the id that is no item's
+  (the smallest int64, or the empty string); the answers to such candidates are cut off.
 - users (B): a batch is filled up to one of few sizes by repeating its last row, so that the graph meets
   few shapes; the answers to the repeats are cut off.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
-from serving.signatures import CANDIDATES, EXCLUDED, SEQUENCE, Signature
+from serving.signatures import AXIS_MEANINGS, SEQUENCE, Signature
 from serving.tensors import Array, array_dtype
 
 Inputs = Mapping[str, Array]
@@ -24,6 +22,7 @@ Inputs = Mapping[str, Array]
 NO_INTEGER_ID = np.iinfo(np.int64).min
 NO_STRING_ID = b""
 
+_LISTS = tuple(axis for axis in AXIS_MEANINGS if axis != SEQUENCE)
 _SMALLEST_WIDTH = 8
 
 
@@ -44,16 +43,12 @@ def clip_sequences(inputs: Inputs, signature: Signature, max_length: int) -> dic
 def batch_key(inputs: Inputs, signature: Signature, max_length: int) -> tuple[int, ...]:
     """Requests of one signature may share a batch where this is equal.
 
-    Padding then costs a request at most twice its own ids to leave out or candidates, and a sequence
-    never more than `max_length`.
+    Padding then costs a request at most twice its own lists of ids, and a sequence never more than
+    `max_length`.
     """
     widths = _widths([inputs], signature)
     events = widths.get(SEQUENCE, 0)
-    return (
-        events if events > max_length else 0,
-        bucket(widths.get(EXCLUDED, 0)),
-        bucket(widths.get(CANDIDATES, 0)),
-    )
+    return (events if events > max_length else 0, *(bucket(widths.get(axis, 0)) for axis in _LISTS))
 
 
 def bucket(width: int) -> int:
@@ -64,14 +59,16 @@ def bucket(width: int) -> int:
 def merge(requests: Sequence[Inputs], signature: Signature, rows: int) -> dict[str, Array]:
     """One batch of `rows` rows out of requests that have no more together."""
     widths = _widths(requests, signature)
-    for axis in (EXCLUDED, CANDIDATES):
+    for axis in _LISTS:
         if widths.get(axis):
             widths[axis] = bucket(widths[axis])
     merged = {}
     for name, spec in signature.inputs.items():
         kind = signature.input_axis(name)
         shape = (rows,) if kind is None else (rows, widths[kind])
-        merged[name] = _stack([request[name] for request in requests], shape, array_dtype(spec.dtype), kind)
+        merged[name] = _stack(
+            [request[name] for request in requests], shape, spec.dtype, is_list=kind in _LISTS
+        )
     return merged
 
 
@@ -119,22 +116,15 @@ def _widths(requests: Sequence[Inputs], signature: Signature) -> dict[str, int]:
     return widths
 
 
-def _stack(arrays: Sequence[Array], shape: tuple[int, ...], dtype: np.dtype[Any], axis: str | None) -> Array:
+def _stack(arrays: Sequence[Array], shape: tuple[int, ...], dtype: str, *, is_list: bool) -> Array:
     if len(arrays) == 1 and arrays[0].shape == shape:
         return arrays[0]
-    is_string = dtype == np.object_
-    batch = np.full(shape, NO_STRING_ID, dtype) if is_string else np.zeros(shape, dtype)
+    of_integers = NO_INTEGER_ID if is_list and dtype == "int64" else 0
+    batch = np.full(shape, NO_STRING_ID if dtype == "string" else of_integers, array_dtype(dtype))
     first = 0
     for array in arrays:
         last = first + len(array)
-        if axis is None:
-            batch[first:last] = array
-        else:
-            width = array.shape[1]
-            batch[first:last, :width] = array
-            if axis != SEQUENCE and width < shape[1]:
-                nothing = NO_STRING_ID if is_string else NO_INTEGER_ID
-                batch[first:last, width:] = array[:, :1] if width else nothing
+        batch[(slice(first, last), *map(slice, array.shape[1:]))] = array
         first = last
     batch[first:] = batch[first - 1]
     return batch

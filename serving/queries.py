@@ -19,7 +19,7 @@ class Event:
         time: a datetime, text in ISO 8601, or unix seconds; UTC where no zone is given.
         event_type: the log's own name; without one the type counts as unknown, unless the log has just one.
         session: raw session id, where the servable's sessions come from the log's own ids.
-        context: values of the context columns.
+        context: values of the context columns; None for a number that is not known.
     """
 
     item: int | str
@@ -33,6 +33,10 @@ EventLike = Event | Mapping[str, Any] | int | str
 """An event, the same as a mapping with its names for keys, or the item's id alone."""
 
 
+Statistics = Mapping[int | str, Mapping[str, float | None]]
+"""Item's id -> what is known of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One user's question.
@@ -40,14 +44,21 @@ class Query:
     Attributes:
         events: oldest first.
         exclude: ids that the answer leaves out.
+        allow: the only ids that may be answered; none: all.
         request_time: when the answer is wanted; now by default.
         session: id of the session that the request belongs to, where the servable takes session ids.
+        context: of the request (device, place), where the servable ranks by it.
+        statistics: by item's id what is known of candidates at `request_time`, by name; what is left out
+            counts as unknown.
     """
 
     events: Sequence[EventLike] = ()
     exclude: Iterable[int | str] = ()
+    allow: Iterable[int | str] = ()
     request_time: Any = None
     session: int | str | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
+    statistics: Statistics = field(default_factory=dict)
 
     @classmethod
     def of(cls, value: Any, path: str = "") -> "Query":

@@ -6,13 +6,11 @@ from typing import Any
 import numpy as np
 
 from serving.loading import Servable
-from serving.signatures import CANDIDATES, EXCLUDED, SEQUENCE, Signature, TensorSpec
+from serving.signatures import AXIS_MEANINGS, SEQUENCE, Signature, TensorSpec
 from serving.status import Code, ServingError
 from serving.tensors import Array, dtype_name, fill, read
 from tfrec.errors import DataError
 from tfrec.servable import DEFAULT_SIGNATURE
-
-_AXIS_MEANINGS = {SEQUENCE: "events", EXCLUDED: "ids to leave out", CANDIDATES: "candidates"}
 
 
 def signature_of(servable: Servable, request: Any) -> Signature:
@@ -44,7 +42,7 @@ def read_request(request: Any, signature: Signature) -> tuple[dict[str, Array], 
         shape = inputs[name].shape
         _check_same(sizes, "B", "users", name, shape[0])
         if axis := signature.input_axis(name):
-            _check_same(sizes, axis, _AXIS_MEANINGS[axis], name, shape[1])
+            _check_same(sizes, axis, AXIS_MEANINGS[axis], name, shape[1])
     rows = sizes["B"][1]
     if rows == 0:
         raise _invalid("the request holds no users: every input has 0 rows")

@@ -8,9 +8,26 @@ from serving.tensors import dtype_name
 
 SEQUENCE = "L"
 EXCLUDED = "E"
+ALLOWED = "A"
+STATISTICS = "S"
 CANDIDATES = "C"
 
-_AXIS_NAMES = {"exclude_item_id": EXCLUDED, "candidate_item_id": CANDIDATES}
+AXIS_MEANINGS = {
+    SEQUENCE: "events",
+    EXCLUDED: "ids to leave out",
+    ALLOWED: "ids to choose from",
+    STATISTICS: "items with statistics",
+    CANDIDATES: "candidates",
+}
+STATISTIC = "statistic."
+REQUEST_CONTEXT = "request_context."
+
+_AXIS_NAMES = {
+    "exclude_item_id": EXCLUDED,
+    "allow_item_id": ALLOWED,
+    "statistic_item_id": STATISTICS,
+    "candidate_item_id": CANDIDATES,
+}
 _OUTPUTS_OF_EVENTS = {"own_item_id", "own_score"}
 
 
@@ -39,9 +56,11 @@ class Signature:
         return cls(name, _specs(proto.inputs), _specs(proto.outputs))
 
     def input_axis(self, name: str) -> str | None:
-        """What the second axis of an input counts: SEQUENCE, EXCLUDED, CANDIDATES, or it has none."""
+        """What the second axis of an input counts, one of `AXIS_MEANINGS`; None where it has none."""
         if len(self.inputs[name].shape) < 2:
             return None
+        if name.startswith(STATISTIC):
+            return CANDIDATES if "candidate_item_id" in self.inputs else STATISTICS
         return _AXIS_NAMES.get(name, SEQUENCE)
 
     def output_axis(self, name: str) -> str | None:

@@ -6,7 +6,9 @@ from typing import Literal
 import yaml
 from pydantic import Field, model_validator
 
+from tfrec.config_answers import RETRIEVAL, AnswerSettings
 from tfrec.config_ranking import RankingSettings
+from tfrec.formula import Formula
 from tfrec.frozen import Frozen
 
 FUSIONS = ("early", "sum", "concat", "gated", "cross")
@@ -137,6 +139,7 @@ class Settings(Frozen):
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings = TrainingSettings()
     ranking: RankingSettings = RankingSettings()
+    answers: AnswerSettings = AnswerSettings()
 
     @model_validator(mode="after")
     def _rows_hold_sequences(self) -> "Settings":
@@ -165,6 +168,24 @@ class Settings(Frozen):
         if not self.ranking.tasks and not self.ranking.retrieval:
             raise ValueError("ranking.retrieval=false leaves nothing to learn; name ranking.tasks")
         return self
+
+    @model_validator(mode="after")
+    def _formula_speaks_of_tasks(self) -> "Settings":
+        if self.answers.formula is not None and not self.ranking.tasks:
+            raise ValueError("answers.formula needs ranking.tasks to speak of")
+        try:
+            _ = self.formula
+        except ValueError as error:
+            raise ValueError(f"answers.formula: {error}") from None
+        return self
+
+    @property
+    def formula(self) -> Formula | None:
+        """What answers are ordered by; None without tasks of ranking."""
+        tasks = list(self.ranking.tasks)
+        if not tasks:
+            return None
+        return Formula(self.answers.formula or f"{RETRIEVAL} * {tasks[0]}", [RETRIEVAL, *tasks])
 
     @property
     def row_length(self) -> int:

@@ -1,8 +1,14 @@
 """Settings of ranking: tasks, the network, and how it learns."""
 
+import keyword
+
 from pydantic import Field, model_validator
 
+from tfrec.config_answers import RETRIEVAL
 from tfrec.frozen import Frozen
+
+RESERVED = ("item_id", "score", "next_item", RETRIEVAL)
+"""names of a servable's other outputs, and of what formulas speak of"""
 
 
 class TaskSettings(Frozen):
@@ -34,6 +40,16 @@ class RankingSettings(Frozen):
         le=1,
         description="share of candidates that training takes for unknown ones",
     )
+
+    @model_validator(mode="after")
+    def _names_can_stand_in_formulas(self) -> "RankingSettings":
+        for name in self.tasks:
+            if not name.isidentifier() or keyword.iskeyword(name) or name in RESERVED:
+                raise ValueError(
+                    f"tasks.{name}: a task is named by letters, digits and _, as a Python variable, and not "
+                    f"{', '.join(RESERVED)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _parents_are_tasks(self) -> "RankingSettings":

@@ -2,20 +2,22 @@
 
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import tensorflow as tf
 
 import tfrec
+from tfrec.config import Settings
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
 from tfrec.index import ExactIndex, ScannIndex
 from tfrec.layers.relations import Tensors
 from tfrec.servable import INFO_FILE, WARMUP_FILE, ServableInfo
+from tfrec.settings_file import Override, load_settings
 from tfrec.signatures import LeaveOut, Servable
-from tfrec.trained import TrainedModel
+from tfrec.trained import SETTINGS_FILE, TrainedModel
 from tfrec.warmup import warmup_requests, write_warmup
 
 Retrieval = Literal["exact", "scann"]
@@ -29,6 +31,7 @@ def export(
     k: int = 100,
     leave_out: LeaveOut = "repeats",
     version: int | None = None,
+    overrides: Sequence[Override] = (),
 ) -> Path:
     """Writes a version of a servable, and returns its folder `out/<version>/`.
 
@@ -39,14 +42,17 @@ def export(
         k: how many items an answer holds, at most the catalogue.
         leave_out: see `Servable`.
         version: a number; None: one more than the newest in `out`.
+        overrides: settings of `answers` in place of the model's own, as `answers.diversity=0.3`.
 
     Raises:
         DataError: the model cannot be read, or the version exists.
-        SettingsError: k or version is below 1; the model has not learned to retrieve.
+        SettingsError: k or version is below 1; the model has not learned to retrieve; a setting is none of
+            `answers`, or not allowed.
     """
     if k < 1:
         raise SettingsError(f"k={k}: an answer must hold at least one item")
     trained = TrainedModel.load(model_folder)
+    settings = _answering(model_folder, overrides)
     if not trained.settings.ranking.retrieval:
         raise SettingsError(
             f"{model_folder} has learned to rank alone, and a servable retrieves. Train it with "
@@ -57,10 +63,10 @@ def export(
         raise SettingsError(f"version={version}: versions are numbered from 1")
     candidates = trained.model.candidate_tower.table()
     k = min(k, len(trained.facts.catalogue))
-    retrieve = k + 2 * trained.model.spec.settings.max_length
+    retrieve = max(k, settings.answers.retrieve) + 2 * trained.model.spec.settings.max_length
     index = ExactIndex(candidates) if retrieval == "exact" else ScannIndex(candidates, retrieve)
-    servable = Servable(trained, index, k, leave_out)
-    info = _info(trained, out.name, version, retrieval, k)
+    servable = Servable(trained, settings, index, k, leave_out)
+    info = _info(trained, settings, out.name, version, retrieval, k)
     signatures = servable.signatures(trained.facts)
     with whole_folder(Path(out) / str(version)) as folder:
         _save(servable, folder, signatures)
@@ -93,8 +99,18 @@ def next_version(out: Path) -> int:
     return max(found, default=0) + 1
 
 
+def _answering(model_folder: Path, overrides: Sequence[Override]) -> Settings:
+    """The model's settings, with others of `answers`."""
+    for override in overrides:
+        if not override.startswith("answers."):
+            raise SettingsError(
+                f"--set {override!r}: the model is trained already; a servable's own settings are answers.…"
+            )
+    return load_settings(Path(model_folder) / SETTINGS_FILE, overrides)
+
+
 def _info(
-    trained: TrainedModel, name: str, version: int, retrieval: Literal["exact", "scann"], k: int
+    trained: TrainedModel, settings: Settings, name: str, version: int, retrieval: Retrieval, k: int
 ) -> ServableInfo:
     schema, spec = trained.facts.schema, trained.model.spec
     return ServableInfo(
@@ -111,6 +127,10 @@ def _info(
         context={c.name: c.kind for c in spec.context},
         max_length=spec.settings.max_length,
         k=k,
+        tasks=("next_item", *spec.ranking.tasks),
+        statistics=tuple(s.name for s in spec.statistics),
+        request_context={c.name: c.kind for c in (spec.impressions.context if spec.impressions else ())},
+        max_candidates=settings.answers.max_candidates,
         items=len(trained.facts.catalogue),
         written_by={
             "tfrec": tfrec.__version__,

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfrec.errors import SettingsError
 from tfrec.layers.attention import MASKED
 from tfrec.losses import log_add_exp
+from tfrec.rescoring import first_seen_before, matching_scores
 from tfrec.schema import FIRST_ROW, PADDING_ROW
 
 LEAST_ITEMS = 16
@@ -42,6 +43,7 @@ class ExactIndex(tf.Module):
         second_score: tf.Tensor | None,
         barred: tf.Tensor,
         k: int,
+        allowed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the best rows [Q, k] int32 and their scores [Q, k] float32.
 
@@ -53,6 +55,8 @@ class ExactIndex(tf.Module):
             second_score: [Q, S] float32, r, MASKED where there is none; None: none anywhere.
             barred: [Q, M] int32, rows that must not be answered; PADDING_ROW for none.
             k: how many.
+            allowed: [Q, A] int32, the only rows that may be answered; PADDING_ROW for none, and of a query
+                that has no other: all may. None: all.
         """
         scores = tf.matmul(query, self.candidates, transpose_b=True)
         if second_score is not None:
@@ -61,6 +65,8 @@ class ExactIndex(tf.Module):
             scores = tf.tensor_scatter_nd_update(scores, at, log_add_exp(tf.gather_nd(scores, at), found))
         worst = tf.fill(tf.shape(barred), -np.inf)
         scores = tf.tensor_scatter_nd_update(scores, _with_query(barred), worst)
+        if allowed is not None:
+            scores = _only(scores, allowed)
         scores = tf.concat(
             [tf.fill([tf.shape(scores)[0], FIRST_ROW], -np.inf), scores[:, FIRST_ROW:]], axis=1
         )
@@ -117,35 +123,23 @@ class ScannIndex(tf.Module):
         second_score: tf.Tensor | None,
         barred: tf.Tensor,
         k: int,
+        allowed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `ExactIndex.answer`."""
         _, found = self.search(query, k=self.retrieve)
         rows = tf.concat([second_item, tf.reshape(found, [-1, self.retrieve])], axis=1)
+        if allowed is not None:
+            # Few of them may be among those found.
+            rows = tf.concat([rows, allowed], axis=1)
         scores = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, rows))
         if second_score is not None:
             scores = log_add_exp(scores, matching_scores(rows, second_item, second_score))
         wrong = first_seen_before(rows) | (rows < FIRST_ROW)
         wrong |= tf.reduce_any(tf.equal(rows[:, :, None], barred[:, None, :]), axis=-1)
+        if allowed is not None:
+            listed = tf.reduce_any(tf.equal(rows[:, :, None], allowed[:, None, :]), axis=-1)
+            wrong |= ~listed & _restricted(allowed)
         return _best(tf.where(wrong, -np.inf, scores), rows, k)
-
-
-def rescored(
-    candidates: tf.Tensor,
-    query: tf.Tensor,
-    second_item: tf.Tensor,
-    second_score: tf.Tensor | None,
-    barred: tf.Tensor,
-) -> tf.Tensor:
-    """Returns the scores [Q, S] of items that are scored a second way, each at its first place; else -inf.
-
-    Args: as `ExactIndex.answer`; barred items are -inf too.
-    """
-    scores = tf.einsum("qd,qcd->qc", query, tf.gather(candidates, second_item))
-    if second_score is not None:
-        scores = log_add_exp(scores, matching_scores(second_item, second_item, second_score))
-    wrong = first_seen_before(second_item) | (second_item < FIRST_ROW)
-    wrong |= tf.reduce_any(tf.equal(second_item[:, :, None], barred[:, None, :]), axis=-1)
-    return tf.where(wrong, -np.inf, scores)
 
 
 def _scann_settings(items: int) -> dict[str, Any]:
@@ -158,25 +152,30 @@ def _scann_settings(items: int) -> dict[str, Any]:
     }
 
 
-def matching_scores(rows: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor) -> tf.Tensor:
-    """Returns log Σ_s exp(r_s)[x_s = y] for rows y: [Q, C]."""
-    match = tf.equal(rows[:, :, None], second_item[:, None, :])
-    return tf.reduce_logsumexp(tf.where(match, second_score[:, None, :], MASKED), axis=-1)
-
-
-def first_seen_before(rows: tf.Tensor) -> tf.Tensor:
-    """Marks the places of [Q, C] whose row stands further left already."""
-    same = tf.equal(rows[:, :, None], rows[:, None, :])
-    columns = tf.range(tf.shape(rows)[1])
-    return tf.reduce_any(same & (columns[:, None] > columns[None, :])[None], axis=-1)
-
-
 def _totals(second_item: tf.Tensor, second_score: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
     """log Σ over all places of an item, at each of them: [Q, S]; by sums over a [Q, items] table."""
     top = tf.maximum(tf.reduce_max(second_score, axis=-1, keepdims=True), MASKED / 2)
     at = _with_query(second_item)
     sums = tf.tensor_scatter_nd_add(tf.zeros(shape), at, tf.exp(second_score - top))
     return tf.math.log(tf.maximum(tf.gather_nd(sums, at), 1e-38)) + top
+
+
+def _only(scores: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
+    """[Q, items] scores, -inf where a query allows others alone."""
+
+    def masked() -> tf.Tensor:
+        listed = tf.tensor_scatter_nd_update(
+            tf.zeros_like(scores, tf.bool), _with_query(allowed), tf.ones_like(allowed, tf.bool)
+        )
+        return tf.where(listed | ~_restricted(allowed), scores, -np.inf)
+
+    # Most requests allow all, and the mask is as large as the scores.
+    return tf.cond(tf.shape(allowed)[1] > 0, masked, lambda: scores)
+
+
+def _restricted(allowed: tf.Tensor) -> tf.Tensor:
+    """[Q, 1] bool: which queries allow some items alone."""
+    return tf.reduce_any(allowed != PADDING_ROW, axis=1, keepdims=True)
 
 
 def _with_query(rows: tf.Tensor) -> tf.Tensor:

@@ -1,5 +1,7 @@
 """Probabilities that a model gives the candidates of impressions."""
 
+from functools import partial
+
 import numpy as np
 import tensorflow as tf
 
@@ -29,7 +31,7 @@ class RankingPredictor:
         self.model = model
         self.quiet = quiet
         self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
-        self._probabilities = tf.function(self._probabilities_of, reduce_retracing=True)
+        self._probabilities = tf.function(partial(probabilities, model), reduce_retracing=True)
 
     def __call__(self, dataset: Dataset, impressions: Impressions) -> np.ndarray:
         """Returns the probabilities of all candidates: [N, T] float32.
@@ -51,11 +53,16 @@ class RankingPredictor:
                 number = order[rows.aside[begin + some[:, 0], some[:, 1]]]
                 sizes = np.diff(impressions.offsets)[number]
                 dense = lists.dense(number, int(sizes.max()))
-                probabilities = self._probabilities(query, tf.constant(some), dense).numpy()
-                real = np.arange(probabilities.shape[1]) < sizes[:, None]
+                answers = self._probabilities(query, tf.constant(some), dense).numpy()
+                real = np.arange(answers.shape[1]) < sizes[:, None]
                 source = np.repeat(impressions.offsets[number], sizes) + np.nonzero(real)[1]
-                found[source] = probabilities[real]
+                found[source] = answers[real]
         return found
 
-    def _probabilities_of(self, query: Query, at: tf.Tensor, lists: Tensors) -> tf.Tensor:
-        return tf.exp(log_probabilities(self.model.rank(query, at, lists), self.model.spec)[0])
+
+def probabilities(model: TwoTowerModel, query: Query, at: tf.Tensor, lists: Tensors) -> tf.Tensor:
+    """Returns the probability of each task for each candidate: [M, C, T] float32.
+
+    Args: as `TwoTowerModel.rank`.
+    """
+    return tf.exp(log_probabilities(model.rank(query, at, lists), model.spec)[0])

@@ -32,12 +32,16 @@ class Lookup(tf.Module):
         rows = np.arange(FIRST_ROW, vocabulary.size, dtype=np.int32)
         keys = tf.constant(values, dtype)
         self.table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, rows), UNKNOWN_ROW)
-        nothing = tf.fill([FIRST_ROW], tf.constant(no_item(id_type), dtype))
-        self.raw_ids = tf.concat([nothing, keys], axis=0)
+        self.nothing = tf.constant(no_item(id_type), dtype)
+        self.raw_ids = tf.concat([tf.fill([FIRST_ROW], self.nothing), keys], axis=0)
 
     def rows(self, raw: tf.Tensor) -> tf.Tensor:
         """Returns int32 rows, shaped as `raw`."""
         return self.table.lookup(raw)
+
+    def rows_or_none(self, raw: tf.Tensor) -> tf.Tensor:
+        """As `rows`, but PADDING_ROW where the id is that of no item."""
+        return tf.where(tf.equal(raw, self.nothing), PADDING_ROW, self.table.lookup(raw))
 
     def raw(self, rows: tf.Tensor) -> tf.Tensor:
         """Returns raw ids, shaped as `rows`; that of no item for padding and unknown."""

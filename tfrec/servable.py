@@ -5,14 +5,18 @@ TensorFlow here.
 
 Signatures (all tensors batch first, dense, padded; padding may hold anything, `length` decides)::
 
-    recommend (= serving_default)   sequence inputs, exclude_item_id [B, E]
-                                    -> item_id [B, K], score [B, K], best first; places without an
-                                       answer (a tiny catalogue) hold the padding id and score -inf
+    recommend (= serving_default)   sequence inputs, exclude_item_id [B, E], allow_item_id [B, A] (the only
+                                    ones to answer; all, where there is none); with tasks of ranking also
+                                    statistic_item_id [B, S], statistic.NAME [B, S], request_context.NAME
+                                    -> item_id [B, K], score [B, K], best first, with tasks also TASK [B, K];
+                                       places without an answer hold the id of no item and score -inf
     encode                          sequence inputs
                                     -> query_embedding [B, D+1], own_item_id [B, L], own_score [B, L];
                                        with rules also rule_item_id [B, R], rule_score [B, R]
-    rank                            sequence inputs, candidate_item_id [B, C]
-                                    -> next_item [B, C]: the probability that this is the next event's item
+    rank                            sequence inputs, candidate_item_id [B, C]; with tasks of ranking also
+                                    statistic.NAME [B, C], request_context.NAME
+                                    -> next_item [B, C]: the probability that this is the next event's item,
+                                       TASK [B, C]: of each task, score [B, C]: what `recommend` orders by
 
 Sequence inputs, events oldest first, left-aligned, any L >= 1 (the newest `max_length` count)::
 
@@ -24,6 +28,12 @@ Sequence inputs, events oldest first, left-aligned, any L >= 1 (the newest `max_
     length           [B] int32        how many of the L places are events; 0: a user without history
     request_time     [B] int64        when the answer is wanted
     request_session_id [B] id type    only with session_id: the session the request belongs to
+
+Lists of ids (E, A, S, C) are filled up with the id of no item, `no_item`. What tasks of ranking take::
+
+    statistic_item_id [B, S] id type      items of which something is known
+    statistic.NAME    [B, S or C] float32 of each as of the request, raw; NaN: nothing came before
+    request_context.NAME [B] string or float32   for each context column of impressions
 
 A version folder::
 
@@ -64,7 +74,10 @@ class ServableInfo(Frozen):
     max_length: int = Field(description="L: older events of a longer sequence are left out")
     k: int = Field(description="K: how many items an answer holds")
     items: int = Field(description="N: size of the catalogue")
-    tasks: tuple[str, ...] = ("next_item",)
+    tasks: tuple[str, ...] = Field(("next_item",), description="outputs of `rank` that are probabilities")
+    statistics: tuple[str, ...] = Field((), description="of candidates, that ranking takes")
+    request_context: dict[str, Literal["categorical", "numeric"]] = Field(default_factory=dict)
+    max_candidates: int = Field(1000, description="of a user in a request to rank")
     written_by: dict[str, str] = Field(default_factory=dict)
 
     @classmethod

@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from tfrec.config import Settings
 from tfrec.dataset import Facts
-from tfrec.index import ExactIndex, ScannIndex, rescored
+from tfrec.index import ExactIndex, ScannIndex
 from tfrec.layers.relations import Tensors
 from tfrec.prediction import barred_rows, own_events, second_scores
 from tfrec.query import Query
-from tfrec.requests import DTYPES, RequestReader, sequence_specs
+from tfrec.ranking_requests import ListReader
+from tfrec.requests import RequestReader, sequence_specs
+from tfrec.rescoring import rescored
 from tfrec.schema import PADDING_ROW
+from tfrec.second_stage import SecondStage
 from tfrec.servable import DEFAULT_SIGNATURE, SIGNATURES
 from tfrec.trained import TrainedModel
 
@@ -22,13 +27,17 @@ class _Asked(NamedTuple):
     """What requests ask, in the model's terms.
 
     Attributes:
-        query: [B, D + 1] float32.
+        query: at all places of the requests' rows.
+        at: [B, 2] int32, the rows and places of the requests.
+        embedding: [B, D + 1] float32.
         own: [B, P] int32, rows of the sequence's items; PADDING_ROW before the first.
         in_session: [B, P] bool, which of them are of the request's session.
         second_item, second_score: as `second_scores` gives them.
     """
 
-    query: tf.Tensor
+    query: Query
+    at: tf.Tensor
+    embedding: tf.Tensor
     own: tf.Tensor
     in_session: tf.Tensor
     second_item: tf.Tensor
@@ -40,6 +49,7 @@ class Servable(tf.Module):
 
     Args:
         trained: the model and its facts.
+        settings: of the answers; those of the model's training, or others.
         index: exact or ScaNN.
         k: how many items an answer holds.
         leave_out: what is never answered beside the ids that a request leaves out: what the log
@@ -48,29 +58,52 @@ class Servable(tf.Module):
     """
 
     def __init__(
-        self, trained: TrainedModel, index: ExactIndex | ScannIndex, k: int, leave_out: LeaveOut
+        self,
+        trained: TrainedModel,
+        settings: Settings,
+        index: ExactIndex | ScannIndex,
+        k: int,
+        leave_out: LeaveOut,
     ) -> None:
         super().__init__()
         self.model = trained.model
         self.index = index
         self.exact = index if isinstance(index, ExactIndex) else ExactIndex(index.candidates)
         self.reader = RequestReader(trained.facts, trained.model.spec)
+        self.lists = ListReader(trained.facts, trained.model.spec, self.reader.items, settings.answers)
+        self.second_stage = SecondStage(trained.model, settings, trained.facts)
+        self.retrieve = max(settings.answers.retrieve, k) if self.second_stage.candidates else k
         self.k = k
         self.leave_out = leave_out
 
     def recommend(self, inputs: Tensors) -> Tensors:
-        """Sequences, and ids to leave out [B, E] -> item_id [B, K], score [B, K]."""
+        """Sequences -> item_id [B, K], score [B, K], and of each task [B, K] probabilities."""
         asked = self._ask(inputs)
         barred = [barred_rows(asked.own, asked.in_session, self.model.spec.repeats)]
         if self.leave_out == "sequence":
             barred.append(asked.own)
         elif self.leave_out == "session":
             barred.append(tf.where(asked.in_session, asked.own, PADDING_ROW))
-        barred.append(self.reader.items.rows(inputs["exclude_item_id"]))
+        barred.append(self.reader.items.rows_or_none(inputs["exclude_item_id"]))
+        allowed = self.reader.items.rows_or_none(inputs["allow_item_id"])
         rows, scores = self.index.answer(
-            asked.query, asked.second_item, asked.second_score, tf.concat(barred, axis=1), self.k
+            asked.embedding,
+            asked.second_item,
+            asked.second_score,
+            tf.concat(barred, axis=1),
+            self.retrieve,
+            allowed,
         )
-        return {"item_id": self.reader.items.raw(rows), "score": scores}
+        if not self.second_stage.candidates:
+            return {"item_id": self.reader.items.raw(rows), "score": scores}
+        lists = self.lists.of_retrieved(inputs, rows) if self.second_stage.formula else {}
+        found = self.second_stage.scores(asked.query, asked.at, lists, scores)
+        places = tf.range(1, tf.shape(asked.own)[1] + 1, dtype=tf.int64)
+        key = inputs["request_time"] + tf.reduce_sum(tf.cast(asked.own, tf.int64) * places, axis=1)
+        at = self.second_stage.order(rows, found["score"], self.exact.candidates, key, self.k)
+        chosen = {name: _taken(value, at, 0.0) for name, value in found.items()}
+        chosen["score"] = tf.where(at < 0, -np.inf, chosen["score"])
+        return {"item_id": self.reader.items.raw(_taken(rows, at, PADDING_ROW))} | chosen
 
     def encode(self, inputs: Tensors) -> Tensors:
         """Sequences -> query_embedding [B, D + 1], own_item_id [B, L], own_score [B, L].
@@ -82,9 +115,13 @@ class Servable(tf.Module):
         asked = self._ask(inputs)
         barred = barred_rows(asked.own, asked.in_session, self.model.spec.repeats)
         items, seconds = asked.second_item, asked.second_score
-        scores = rescored(self.exact.candidates, asked.query, items, seconds, barred)
+        scores = rescored(self.exact.candidates, asked.embedding, items, seconds, barred)
         ids, own = self.reader.items.raw(items), tf.shape(asked.own)[1]
-        found = {"query_embedding": asked.query, "own_item_id": ids[:, 1:own], "own_score": scores[:, 1:own]}
+        found = {
+            "query_embedding": asked.embedding,
+            "own_item_id": ids[:, 1:own],
+            "own_score": scores[:, 1:own],
+        }
         settings = self.model.spec.settings
         if settings.rules:
             # Of one width whatever the sequence's, so that a server which joins requests cuts none of it.
@@ -94,11 +131,13 @@ class Servable(tf.Module):
         return found
 
     def rank(self, inputs: Tensors) -> Tensors:
-        """Sequences and candidate_item_id [B, C] -> next_item [B, C]: P(next event's item)."""
+        """Sequences and candidate_item_id [B, C] -> score, next_item, and each task's probability, [B, C]."""
         asked = self._ask(inputs)
-        candidate = self.reader.items.rows(inputs["candidate_item_id"])
-        scores, normaliser = self.exact.score(asked.query, asked.second_item, asked.second_score, candidate)
-        return {"next_item": tf.exp(scores - normaliser[:, None])}
+        rows = self.lists.candidates(inputs)
+        scores, normaliser = self.exact.score(asked.embedding, asked.second_item, asked.second_score, rows)
+        lists = self.lists.of_candidates(inputs, rows) if self.second_stage.formula else {}
+        found = self.second_stage.scores(asked.query, asked.at, lists, scores)
+        return found | {"next_item": tf.exp(scores - normaliser[:, None])}
 
     def _ask(self, inputs: Tensors) -> "_Asked":
         batch, place = self.reader.read(inputs)
@@ -107,22 +146,21 @@ class Servable(tf.Module):
         at = tf.stack([row, place], axis=-1)
         own, in_session = own_events(batch, row, place)
         items, scores = second_scores(self.model, query, at, own)
-        return _Asked(tf.gather_nd(query.embedding, at), own, in_session, items, scores)
+        return _Asked(query, at, tf.gather_nd(query.embedding, at), own, in_session, items, scores)
 
     def signatures(self, facts: Facts) -> dict[str, Callable[..., Tensors]]:
         """Returns the concrete functions by signature name."""
         specs = sequence_specs(facts.schema, self.model.spec)
-        ids = DTYPES[facts.schema.item_id_type]
-        more = {
-            "recommend": {"exclude_item_id": tf.TensorSpec([None, None], ids, name="exclude_item_id")},
-            "encode": {},
-            "rank": {"candidate_item_id": tf.TensorSpec([None, None], ids, name="candidate_item_id")},
-        }
         # As one dictionary, which keeps input names that are no Python names (`context.NAME`).
         found = {
             name: tf.function(
-                getattr(self, name), input_signature=[specs | more[name]]
+                getattr(self, name), input_signature=[specs | self.lists.specs(name)]
             ).get_concrete_function()
             for name in SIGNATURES
         }
         return found | {DEFAULT_SIGNATURE: found["recommend"]}
+
+
+def _taken(x: tf.Tensor, at: tf.Tensor, nothing: float) -> tf.Tensor:
+    """What stands at places [B, K] of [B, C]; `nothing` at -1."""
+    return tf.where(at < 0, tf.cast(nothing, x.dtype), tf.gather(x, tf.maximum(at, 0), batch_dims=1))

@@ -11,6 +11,7 @@ from tfrec.servable import DEFAULT_SIGNATURE, SIGNATURES, ServableInfo
 
 BATCH_SIZES = (1, 8, 64)
 CANDIDATES = 32
+Arrays = dict[str, np.ndarray]
 
 
 def warmup_requests(info: ServableInfo, facts: Facts) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
@@ -19,17 +20,30 @@ def warmup_requests(info: ServableInfo, facts: Facts) -> Iterator[tuple[str, dic
     for users in BATCH_SIZES:
         for events in (info.max_length, 1):
             sequence = sequence_of(info, np.resize(ids, events), facts.schema.last_time, users)
-            none = np.zeros((users, 0), sequence["item_id"].dtype)
-            yield DEFAULT_SIGNATURE, sequence | {"exclude_item_id": none}
+            yield DEFAULT_SIGNATURE, sequence | _lists(info, "recommend", ids, users)
     sequence = sequence_of(info, np.resize(ids, info.max_length), facts.schema.last_time, 1)
-    none = np.zeros((1, 0), sequence["item_id"].dtype)
-    more = {
-        "recommend": {"exclude_item_id": none},
-        "encode": {},
-        "rank": {"candidate_item_id": np.resize(ids, (1, CANDIDATES)).astype(sequence["item_id"].dtype)},
-    }
     for name in SIGNATURES:
-        yield name, sequence | more[name]
+        yield name, sequence | _lists(info, name, ids, 1)
+
+
+def _lists(info: ServableInfo, signature: str, ids: np.ndarray, users: int) -> dict[str, np.ndarray]:
+    """Returns what a signature takes beside the sequence: nothing left out, nothing known of candidates."""
+    if signature == "encode":
+        return {}
+    dtype = np.int64 if info.item_id_type == "int64" else object
+    none = np.zeros((users, 0), dtype)
+    lists: Arrays = {"exclude_item_id": none, "allow_item_id": none}
+    width = 0
+    if signature == "rank":
+        width = min(CANDIDATES, info.max_candidates)
+        lists = {"candidate_item_id": np.resize(ids, (users, width)).astype(dtype)}
+    elif info.statistics:
+        lists["statistic_item_id"] = none
+    lists |= {f"statistic.{name}": np.full((users, width), np.nan, np.float32) for name in info.statistics}
+    for name, kind in info.request_context.items():
+        empty = np.full(users, "", object) if kind == "categorical" else np.full(users, np.nan, np.float32)
+        lists[f"request_context.{name}"] = empty
+    return lists
 
 
 def sequence_of(info: ServableInfo, items: np.ndarray, time: int, users: int) -> dict[str, np.ndarray]:

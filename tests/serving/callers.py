@@ -83,8 +83,12 @@ def sequences(
     *,
     exclude: Sequence[Sequence[Any]] | None = None,
     candidates: Sequence[Sequence[Any]] | None = None,
+    lists: bool = True,
 ) -> dict[str, np.ndarray]:
-    """The inputs for users who viewed these items long ago; rows of `exclude` have one length."""
+    """The inputs for users who viewed these items long ago; rows of `exclude` have one length.
+
+    Without `lists` as `encode` takes them, with `candidates` as `rank`, else as `recommend`.
+    """
     dtype = object if any(isinstance(item, str) for row in items for item in row) else np.int64
     width = max(1, *(len(row) for row in items))
     ids = np.full((len(items), width), "" if dtype is object else 0, dtype)
@@ -97,7 +101,10 @@ def sequences(
         "length": np.array([len(row) for row in items], np.int32),
         "request_time": np.full(len(items), 1_000_000, np.int64),
     }
+    if not lists:
+        return inputs
     if candidates is not None:
         return inputs | {"candidate_item_id": np.array(candidates, dtype)}
-    left_out = np.zeros((len(items), 0), dtype) if exclude is None else np.array(exclude, dtype)
-    return inputs | {"exclude_item_id": left_out}
+    none = np.zeros((len(items), 0), dtype)
+    left_out = none if exclude is None else np.array(exclude, dtype)
+    return inputs | {"exclude_item_id": left_out, "allow_item_id": none}

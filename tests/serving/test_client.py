@@ -67,12 +67,20 @@ def test_the_newest_events_count(shop: Recommender) -> None:
 
 
 def test_an_answer_can_be_taken_apart(shop: Recommender) -> None:
-    assert dict(shop.recommend([], 2)) == {101: 1000, 102: 1000 - 1 / 16}
+    (item, score, probabilities), _ = shop.recommend([], 2)
+    assert (item, score, probabilities) == (101, 1000, {})
 
 
 def test_what_is_excluded_is_left_out_and_answers_may_be_short(shop: Recommender) -> None:
     assert items(shop.recommend([104], 5, exclude=[104, 101, 999])) == [102, 103, 105, 106]
     assert shop.recommend([104], exclude={101, 102, 103, 104, 105, 106}, k=5) == []
+
+
+def test_what_is_allowed_is_all_that_is_answered(shop: Recommender) -> None:
+    assert items(shop.recommend([104], 5, allow=[106, 103, 999], exclude=[106])) == [103]
+    first, second = shop.recommend_many([Query([104], allow={105}), Query([104])], 2)
+    assert items(first) == [105]
+    assert items(second) == [104, 101]
 
 
 def test_somebody_without_events_gets_what_is_best_for_all(shop: Recommender, rich: Recommender) -> None:
@@ -97,7 +105,7 @@ users = st.lists(st.integers(99, 107), max_size=7)
 @settings(max_examples=30)
 @given(st.lists(st.tuples(users, users), min_size=1, max_size=5))
 def test_users_together_get_what_each_gets_alone(shop: Recommender, queries: list[Any]) -> None:
-    many = [Query(events, exclude, NOON) for events, exclude in queries]
+    many = [Query(events, exclude, request_time=NOON) for events, exclude in queries]
     alone = [shop.recommend(events, 5, exclude=exclude, request_time=NOON) for events, exclude in queries]
     assert shop.recommend_many(many, 5) == alone
 
@@ -107,13 +115,23 @@ def test_rank_puts_candidates_in_order(shop: Recommender) -> None:
     scores = np.array([0, -1, -2, 24 - 3, -4, -5]) / 16
     chances = np.exp(scores) / np.exp(scores).sum()
     assert items(found) == [104, 101, 102, 999]
-    np.testing.assert_allclose([one.score for one in found], [*chances[[3, 0, 1]], 0], rtol=1e-4)
-    assert shop.rank([104], []) == []
+    probabilities = [one.probabilities["next_item"] for one in found]
+    np.testing.assert_allclose(probabilities, [*chances[[3, 0, 1]], 0], rtol=1e-4)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
 
 
-def test_rank_knows_its_tasks(shop: Recommender) -> None:
-    with pytest.raises(DataError, match="task: expected one of next_item, found 'click'"):
-        shop.rank([104], [101], task="click")
+def test_rank_wants_candidates(shop: Recommender) -> None:
+    with pytest.raises(DataError, match="candidates: expected at least one id to rank, found none"):
+        shop.rank([104], [])
+    with pytest.raises(DataError, match="candidates: expected a list of ids, found '101'"):
+        shop.rank([104], "101")
+
+
+def test_what_a_servable_does_not_rank_by_is_refused(shop: Recommender) -> None:
+    with pytest.raises(DataError, match=r"context\.device: unknown; expected one of none"):
+        shop.recommend([104], 2, context={"device": "phone"})
+    with pytest.raises(DataError, match=r"statistics\[101\]\.click_6h: unknown; expected one of none"):
+        shop.rank([104], [101], statistics={101: {"click_6h": 3}})
 
 
 def test_encode_gives_the_query_and_the_own_items_once(shop: Recommender) -> None:

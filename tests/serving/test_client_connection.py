@@ -29,6 +29,7 @@ INPUTS = {
     "length": tf.TensorSpec([None], tf.int32),
     "request_time": tf.TensorSpec([None], tf.int64),
     "exclude_item_id": tf.TensorSpec([None, None], tf.int64),
+    "allow_item_id": tf.TensorSpec([None, None], tf.int64),
 }
 
 

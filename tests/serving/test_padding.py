@@ -40,6 +40,7 @@ def request(draw: st.DrawFn) -> dict[str, np.ndarray]:
         "length": np.array(lengths, np.int32),
         "request_time": ids(users),
         "exclude_item_id": ids(users, excluded),
+        "allow_item_id": ids(users, draw(st.integers(0, 10))),
     }
 
 
@@ -64,8 +65,8 @@ def test_a_batch_holds_the_events_and_leaves_out_nothing_more(
     for place, (inputs, row) in enumerate(rows):
         assert counted(batch, place) == counted(inputs, row)
         assert batch["request_time"][place] == inputs["request_time"][row]
-        added = set(batch["exclude_item_id"][place]) - set(inputs["exclude_item_id"][row])
-        assert added <= {padding.NO_INTEGER_ID}
+        for name in ("exclude_item_id", "allow_item_id"):
+            assert set(batch[name][place]) - set(inputs[name][row]) <= {padding.NO_INTEGER_ID}
 
 
 @given(inputs=request())
@@ -77,8 +78,7 @@ def test_the_newest_events_are_kept(signatures: dict[str, Signature], inputs: di
 
 
 def test_outputs_of_events_keep_their_width(signatures: dict[str, Signature], sequences: Any) -> None:
-    inputs = sequences([[101] * 9])
-    del inputs["exclude_item_id"]
+    inputs = sequences([[101] * 9], lists=False)
     assert padding.clip_sequences(inputs, signatures["encode"], MAX_LENGTH)["item_id"].shape == (1, 9)
 
 

@@ -35,8 +35,7 @@ def test_what_is_left_out_is_not_answered(tiny: Any, sequences: Callable[..., An
 
 
 def test_encode_follows_the_length_of_the_sequence(tiny: Any, sequences: Callable[..., Any]) -> None:
-    inputs = sequences([[104, 102]])
-    del inputs["exclude_item_id"]
+    inputs = sequences([[104, 102]], lists=False)
     answer = tiny.predict(inputs, signature="encode")
     assert answer["query_embedding"].tolist() == [[0, 1, 0, 1, 0, 0, 1]]
     assert answer["own_item_id"].tolist() == [[104, 102]]
@@ -79,7 +78,7 @@ def test_values_in_fields_of_their_own_are_read_like_bytes(tiny: Any, sequences:
         for name, array in inputs.items()
         if array.size
     }
-    plain["exclude_item_id"] = tf.make_tensor_proto(inputs["exclude_item_id"])
+    plain |= {name: tf.make_tensor_proto(array) for name, array in inputs.items() if not array.size}
     assert plain["item_id"].int64_val
     assert tiny.predict(plain)["score"].tolist() == tiny.predict(inputs)["score"].tolist()
 

@@ -41,10 +41,13 @@ def unknown_dtype() -> Any:
 CASES = {
     "a name too many": (
         with_inputs(item_ids=np.zeros((2, 2), np.int64)),
-        ["Sent extra: {item_ids}", 'takes "event_type" string [?, ?], "exclude_item_id" int64 [?, ?]'],
+        [
+            "Sent extra: {item_ids}",
+            'takes "allow_item_id" int64 [?, ?], "event_type" string [?, ?], "exclude',
+        ],
     ),
     "a name missing": (without("length", "time"), ["Missing but required: {length,time}"]),
-    "no inputs": (lambda inputs: {}, ["Missing but required: {event_type,"]),
+    "no inputs": (lambda inputs: {}, ["Missing but required: {allow_item_id,event_type,"]),
     "strings for integers": (
         with_inputs(item_id=np.array([["a", "b"], ["c", ""]], object)),
         ['input "item_id": expected int64 [?, ?], found string'],
@@ -64,7 +67,7 @@ CASES = {
     ),
     "users that disagree": (
         with_inputs(length=np.array([1, 2, 1], np.int32)),
-        ['input "length": expected 2 users (B) as in "event_type", found 3'],
+        ['input "length": expected 2 users (B) as in "allow_item_id", found 3'],
     ),
     "events that disagree": (
         with_inputs(time=np.zeros((2, 3), np.int64)),

@@ -182,7 +182,8 @@ def base(rich_dataset: Callable[..., Dataset]) -> Callable[..., dict[str, object
 
 
 def test_every_setting_is_tried() -> None:
-    assert set(CHANGES) == set(known_keys())
+    # Settings of answers change no run but a servable; test_two_stages tries them.
+    assert set(CHANGES) == {key for key in known_keys() if not key.startswith("answers.")}
 
 
 @pytest.mark.parametrize("key", list(CHANGES))

@@ -61,13 +61,20 @@ def exact(made: Made) -> Any:
 
 
 def requests(dataset: Dataset, positions: np.ndarray, width: int = 0) -> dict[str, np.ndarray]:
-    """The queries of events as a client sends them: raw ids, left-aligned, odd padding."""
+    """The queries of events as a client sends them."""
     s = dataset.sequences
     begin = s.offsets[s.user_of_event[positions]]
-    length = positions - begin
+    return requests_at(dataset, begin, positions, s.time[positions], width)
+
+
+def requests_at(
+    dataset: Dataset, begin: np.ndarray, end: np.ndarray, time: np.ndarray, width: int = 0
+) -> dict[str, np.ndarray]:
+    """What a client sends at some time for those who have had events: raw ids, left-aligned, odd padding."""
+    s, length = dataset.sequences, end - begin
     width = max(width, int(length.max()), 1)
     raw = np.concatenate([[-7, -7], dataset.items.values])
-    shape = (len(positions), width)
+    shape = (len(begin), width)
     inputs = {
         "item_id": np.full(shape, 104, np.int64),
         "event_type": np.full(shape, "event", object),
@@ -75,10 +82,10 @@ def requests(dataset: Dataset, positions: np.ndarray, width: int = 0) -> dict[st
         "context.device": np.full(shape, "phone", object),
         "context.dwell": np.full(shape, 1.0, np.float32),
         "length": length.astype(np.int32),
-        "request_time": s.time[positions],
+        "request_time": time,
     }
     devices = np.array(["", "?", "phone", "desk"], object)
-    for q, (a, b) in enumerate(zip(begin, positions, strict=True)):
+    for q, (a, b) in enumerate(zip(begin, end, strict=True)):
         n = b - a
         inputs["item_id"][q, :n] = raw[s.item[a:b]]
         inputs["time"][q, :n] = s.time[a:b]
@@ -90,6 +97,8 @@ def requests(dataset: Dataset, positions: np.ndarray, width: int = 0) -> dict[st
 def ask(
     servable: Any, signature: str, inputs: dict[str, np.ndarray], **more: np.ndarray
 ) -> dict[str, np.ndarray]:
+    if signature in ("recommend", "serving_default"):
+        more = {"allow_item_id": nothing(len(inputs["length"]))} | more
     tensors = {name: tf.constant(value) for name, value in (inputs | more).items()}
     return {name: t.numpy() for name, t in servable.signatures[signature](**tensors).items()}
 
@@ -119,6 +128,17 @@ def test_scann_answers_as_exact_search_does(made: Made, exact: Any) -> None:
     theirs = ask(exact, "recommend", inputs, exclude_item_id=none)
     np.testing.assert_array_equal(ours["item_id"], theirs["item_id"])
     np.testing.assert_allclose(ours["score"], theirs["score"], atol=1e-4)
+    # Some are allowed alone, of the first user one that is none.
+    few = theirs["item_id"][:, [1, 4, 7]].copy()
+    few[0] = 123456789
+    ours, theirs = (
+        ask(servable, "recommend", inputs, exclude_item_id=none, allow_item_id=few)
+        for servable in (scann, exact)
+    )
+    np.testing.assert_array_equal(ours["item_id"], theirs["item_id"])
+    np.testing.assert_array_equal(theirs["item_id"][1:, :3], few[1:])
+    assert np.isneginf(theirs["score"][1:, 3:]).all()
+    assert np.isneginf(theirs["score"][0]).all()
 
 
 def test_exact_servable_is_stock_tensorflow(made: Made, exact: Any) -> None:
@@ -131,7 +151,9 @@ def test_exact_servable_is_stock_tensorflow(made: Made, exact: Any) -> None:
     assert "MatMul" in ops
     assert not {op for op in ops if ">" in op}  # ops of extensions have a name space
     positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:5]
-    inputs = requests(made.dataset, positions) | {"exclude_item_id": nothing(5)}
+    inputs = requests(made.dataset, positions) | dict.fromkeys(
+        ("exclude_item_id", "allow_item_id"), nothing(5)
+    )
     np.savez(made.folder / "inputs.npz", **inputs)
     code = (
         "import sys, numpy as np, tensorflow as tf; "
@@ -209,8 +231,6 @@ def test_rank_and_encode_agree_with_recommend(made: Made, exact: Any) -> None:
     np.testing.assert_allclose(ranked.sum(axis=1), 1, rtol=1e-4)
     best = np.take_along_axis(everything, np.argsort(-ranked, axis=1, kind="stable"), axis=1)[:, :K]
     assert (best == answers["item_id"]).mean() > 0.99  # ties aside
-    unknown = ask(exact, "rank", inputs, candidate_item_id=np.full((len(positions), 1), -5))["next_item"]
-    assert (unknown == 0).all()
     encoded = ask(exact, "encode", inputs)
     assert encoded["query_embedding"].shape == (len(positions), 9)
     # A server that joins requests of many lengths cuts no output of a width of its own.

@@ -43,11 +43,22 @@ def export(
         typer.Option(help="never answered: what cannot come again; the session's items; all items had"),
     ] = LeaveOut.repeats,
     version: Annotated[int | None, typer.Option(help="default: one more than the newest")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="a setting of answers, as answers.diversity=0.3")
+    ] = None,
 ) -> None:
     """Export a model as a version of a servable for TensorFlow Serving."""
     with needs_extra("export", "serve"):
         from tfrec.export import export as run
-    folder = run(model, out, retrieval=retrieval.value, k=k, leave_out=leave_out.value, version=version)
+    folder = run(
+        model,
+        out,
+        retrieval=retrieval.value,
+        k=k,
+        leave_out=leave_out.value,
+        version=version,
+        overrides=set_ or (),
+    )
     console = Console()
     console.print(f"[bold]{folder}[/]: signatures recommend, encode and rank")
     console.print(f"Next: tfrec serve {out}")

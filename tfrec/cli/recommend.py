@@ -26,8 +26,8 @@ def recommend(
     user_events: Annotated[
         Path,
         typer.Option(
-            help="JSON: a list of events, or an object with `events`, and `exclude`, `request_time`, "
-            "`session` if wanted; - reads stdin"
+            help="JSON: a list of events, or an object with `events`, and `exclude`, `allow`, "
+            "`request_time`, `session`, `context`, `statistics` if wanted; - reads stdin"
         ),
     ],
     target: Annotated[str, typer.Option(help="host:port of the server")] = "localhost:8500",
@@ -68,10 +68,18 @@ def recommend(
         if exclude:
             left_out += _ids(exclude, recommender.item_id_type)
         found = recommender.recommend(
-            query.events, k, exclude=left_out, request_time=query.request_time, session=query.session
+            query.events,
+            k,
+            exclude=left_out,
+            allow=query.allow,
+            request_time=query.request_time,
+            session=query.session,
+            context=query.context,
+            statistics=query.statistics,
         )
     if as_json:
-        print(json.dumps([{"item": one.item, "score": one.score} for one in found], ensure_ascii=False))
+        answers = [{"item": one.item, "score": one.score, **one.probabilities} for one in found]
+        print(json.dumps(answers, ensure_ascii=False))
     else:
         Console().print(_table(query, found))
 
@@ -81,8 +89,11 @@ def _table(query: "Query", found: "list[Recommendation]") -> Table:
     table.add_column("place", justify="right")
     table.add_column("item", overflow="fold")
     table.add_column("score", justify="right")
+    for task in found[0].probabilities if found else ():
+        table.add_column(escape(task), justify="right")
     for place, one in enumerate(found, start=1):
-        table.add_row(str(place), escape(str(one.item)), f"{one.score:.4f}")
+        chances = [f"{chance:.4f}" for chance in one.probabilities.values()]
+        table.add_row(str(place), escape(str(one.item)), f"{one.score:.4f}", *chances)
     return table
 
 

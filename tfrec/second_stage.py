@@ -1,0 +1,82 @@
+"""Retrieved candidates -> answers: probabilities of the tasks, their formula, and rules."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.config import Settings
+from tfrec.config_answers import RETRIEVAL
+from tfrec.dataset import Facts
+from tfrec.layers.attention import MASKED
+from tfrec.layers.relations import Tensors
+from tfrec.model import TwoTowerModel
+from tfrec.query import Query
+from tfrec.ranking_prediction import probabilities
+from tfrec.reranking import Rules
+from tfrec.schema import PADDING_ROW
+
+
+class SecondStage(tf.Module):
+    """What follows retrieval, as `answers` and `ranking` of the settings say; nothing, where they are silent.
+
+    Args:
+        model: trained.
+        settings: of the answers.
+        facts: the catalogue.
+    """
+
+    def __init__(self, model: TwoTowerModel, settings: Settings, facts: Facts) -> None:
+        super().__init__()
+        self.model = model
+        self.formula = settings.formula
+        self.rules = Rules(settings.answers, facts, settings.seed) if settings.answers.has_rules else None
+
+    @property
+    def candidates(self) -> bool:
+        """Whether it chooses among more candidates than are answered."""
+        return self.formula is not None or self.rules is not None
+
+    def scores(self, query: Query, at: tf.Tensor, lists: Tensors, retrieval: tf.Tensor) -> Tensors:
+        """Returns `score` and each task's probability, [B, C] each; 0 where there is no candidate.
+
+        Args:
+            query: of packed rows.
+            at: [B, 2] int32 rows and places of the requests.
+            lists: see `RankingLists.dense`.
+            retrieval: [B, C] float32 scores of retrieval, -inf for what it cannot score.
+        """
+        if self.formula is None:
+            return {"score": retrieval}
+        found = probabilities(self.model, query, at, lists)
+        real = lists["candidate"] != PADDING_ROW
+        tasks = {
+            name: tf.where(real, found[..., place], 0.0)
+            for place, name in enumerate(self.model.spec.ranking.tasks)
+        }
+        score = self.formula(tasks | {RETRIEVAL: to_best(retrieval)})
+        return {"score": tf.where(real, score, 0.0)} | tasks
+
+    def order(self, rows: tf.Tensor, score: tf.Tensor, table: tf.Tensor, key: tf.Tensor, k: int) -> tf.Tensor:
+        """Returns the places of the k answers among candidates: [B, k] int32, -1 for none.
+
+        Args:
+            rows: [B, C] int32, PADDING_ROW where there is no candidate.
+            score: [B, C] float32.
+            table: [items, D + 1] float32 of the candidate tower.
+            key: [B] int64 of the requests, for what is drawn by lot.
+            k: how many.
+        """
+        if self.rules is None:
+            best, place = tf.math.top_k(tf.where(rows == PADDING_ROW, -np.inf, score), k)
+            return tf.where(best == -np.inf, -1, place)
+        value = to_best(score) if self.formula is None else share_of_best(score)
+        return self.rules.choose(rows, value, tf.gather(table, rows)[..., :-1], key, k)
+
+
+def to_best(score: tf.Tensor) -> tf.Tensor:
+    """Returns exp(score - that of the best candidate): [B, C] in [0, 1], of logarithmic scores."""
+    return tf.exp(score - tf.maximum(tf.reduce_max(score, axis=1, keepdims=True), MASKED))
+
+
+def share_of_best(score: tf.Tensor) -> tf.Tensor:
+    """Returns scores as shares of the best candidate's: [B, C], at most 1."""
+    return score / tf.maximum(tf.reduce_max(score, axis=1, keepdims=True), np.finfo(np.float32).tiny)
