@@ -37,6 +37,13 @@ def inputs(queries: list[Query], specs: dict[str, TensorSpec] | None = None, **o
     return sequence_inputs(queries, paths, signature, **{"clock": True, "now": NOW} | options)
 
 
+def test_a_number_that_is_not_known_is_none() -> None:
+    event = Event(1, NOW, session=3, context={"price": None})
+    found = inputs([Query([event], session=3)], RICH)
+    assert np.isnan(found["context.price"]).all()
+    assert found["context.store"].tolist() == [[b""]]
+
+
 sequences = st.lists(
     st.builds(
         Event,
