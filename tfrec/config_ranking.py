@@ -1,6 +1,7 @@
 """Settings of ranking: tasks, the network, and how it learns."""
 
 import keyword
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -28,6 +29,15 @@ class RankingSettings(Frozen):
     tasks: dict[str, TaskSettings] = Field({}, description="by name; none: no ranking")
     weight: float = Field(1.0, gt=0, description="of the ranking losses beside that of retrieval")
     retrieval: bool = Field(True, description="false: ranking alone is learned")
+    balance: Literal["weights", "uncertainty"] = Field(
+        "weights", description="uncertainty: the weights of all losses are learned (Kendall et al. 2018)"
+    )
+    cross: int = Field(0, ge=0, le=16, description="cross layers (DCN-V2) over what is known of a candidate")
+    sharing: Literal["shared", "mmoe", "ple"] = Field(
+        "shared", description="what tasks share: all but the head, or experts; see tfrec.layers.experts"
+    )
+    experts: int = Field(2, ge=1, le=64, description="shared ones; with ple of each task, too")
+    expert_levels: int = Field(1, ge=1, le=8, description="of ple, one after another")
     attention: bool = Field(True, description="candidates look at the sequence's events (target attention)")
     list_blocks: int = Field(1, ge=0, le=16, description="blocks in which a list's candidates see each other")
     listwise: float = Field(1.0, ge=0, description="weight of the loss of a list's order")
@@ -49,6 +59,21 @@ class RankingSettings(Frozen):
                     f"tasks.{name}: a task is named by letters, digits and _, as a Python variable, and not "
                     f"{', '.join(RESERVED)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _every_expert_and_weight_counts(self) -> "RankingSettings":
+        if self.sharing != "shared" and len(self.tasks) < 2:
+            raise ValueError(f"sharing={self.sharing} needs at least two tasks: one has nobody to share with")
+        if self.sharing == "shared" and self.experts != type(self).model_fields["experts"].default:
+            raise ValueError("experts need sharing=mmoe or sharing=ple; without, there are none")
+        if self.sharing != "ple" and self.expert_levels > 1:
+            raise ValueError(f"expert_levels={self.expert_levels} needs sharing=ple")
+        if self.balance == "uncertainty":
+            if self.weight != 1 or any(task.weight != 1 for task in self.tasks.values()):
+                raise ValueError("balance=uncertainty learns the weights; leave `weight` out")
+            if len(self.tasks) + self.retrieval < 2:
+                raise ValueError("balance=uncertainty needs more than one loss")
         return self
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrec.barring import barred_items, without_barred
 from tfrec.layers.attention import MASKED
+from tfrec.layers.balance import UncertaintyBalance
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.ranker import Ranker
 from tfrec.layers.relations import Tensors
@@ -45,10 +46,13 @@ class TwoTowerModel(keras.Model):
             self.spec, embedding, name="candidate_tower", dtype=self.dtype_policy
         )
         self.task = RetrievalTask(self.spec)
-        self.ranker = self.ranking_task = None
+        self.ranker = self.ranking_task = self.balance = None
         if self.spec.ranking.tasks:
             self.ranker = Ranker(self.spec, name="ranker", dtype=self.dtype_policy)
             self.ranking_task = RankingTask(self.spec)
+        if self.spec.ranking.balance == "uncertainty":
+            losses = len(self.spec.ranking.tasks) + self.spec.ranking.retrieval
+            self.balance = UncertaintyBalance(losses, name="balance", dtype="float32")
         self.pretraining = False
 
     def set_pretraining(self, pretraining: bool) -> None:
@@ -62,6 +66,8 @@ class TwoTowerModel(keras.Model):
         self.candidate_tower.build()
         if self.ranker is not None:
             self.ranker.build()
+        if self.balance is not None:
+            self.balance.build()
         self.target_share = self.add_weight(
             name="target_share",
             shape=(self.spec.items,),
@@ -91,14 +97,18 @@ class TwoTowerModel(keras.Model):
         assert x is not None
         assert y is not None
         assert y_pred is not None
-        losses = []
-        if self.spec.ranking.retrieval:
+        ranking, losses, weights = self.spec.ranking, [], []
+        if ranking.retrieval:
             losses.append(self._retrieval_loss(x, y, y_pred))
+            weights.append(1.0)
         if self.ranking_task is not None:
             lists = {name.removeprefix("list."): v for name, v in y.items() if name.startswith("list.")}
             logits = self.rank(y_pred, lists["at"], lists, training=True)
-            losses.append(self.spec.ranking.weight * self.ranking_task(logits, lists))
-        return tf.add_n(losses)
+            losses += tf.unstack(self.ranking_task(logits, lists))
+            weights += [ranking.weight * task.weight for task in ranking.tasks.values()]
+        if self.balance is not None:
+            return self.balance(tf.stack(losses))
+        return tf.reduce_sum(tf.stack(losses) * tf.constant(weights))
 
     def rank(self, query: Query, at: tf.Tensor, lists: Tensors, training: bool | None = None) -> tf.Tensor:
         """Returns the logits [M, C, T] of candidates, for `tfrec.ranking_task.log_probabilities`.

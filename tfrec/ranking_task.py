@@ -58,7 +58,7 @@ class RankingTask:
         self.task = tfrs.tasks.Ranking(loss=self._loss)
 
     def __call__(self, logits: tf.Tensor, lists: Tensors) -> tf.Tensor:
-        """Returns the mean over lists of the weighted losses of all tasks, a scalar.
+        """Returns the mean over lists of each task's loss: [T].
 
         Args:
             logits: [M, C, T].
@@ -70,7 +70,6 @@ class RankingTask:
 
     def _loss(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
         ranking, weight = self.spec.ranking, sample_weight[..., None]
-        weights = tf.constant([task.weight for task in ranking.tasks.values()])
         came, not_came = log_probabilities(y_pred, self.spec)
         losses = tf.reduce_sum(-weight * (y_true * came + (1 - y_true) * not_came), axis=1)
         if ranking.listwise:
@@ -80,4 +79,4 @@ class RankingTask:
             order = -tf.reduce_sum(y_true * (came - total), axis=1) / tf.maximum(count, 1.0)
             losses += ranking.listwise * order
         some = tf.cast(tf.reduce_sum(sample_weight, axis=1) > 0, tf.float32)
-        return tf.reduce_sum(losses * weights) / tf.maximum(tf.reduce_sum(some), 1.0)
+        return tf.reduce_sum(losses, axis=0) / tf.maximum(tf.reduce_sum(some), 1.0)

@@ -94,6 +94,11 @@ CHANGES = {
     "ranking.tasks": "{click: {label: click}}",
     "ranking.weight": 3,
     "ranking.retrieval": False,
+    "ranking.balance": "uncertainty",
+    "ranking.cross": 1,
+    "ranking.sharing": "mmoe",
+    "ranking.experts": 3,
+    "ranking.expert_levels": 2,
     "ranking.attention": False,
     "ranking.list_blocks": 0,
     "ranking.listwise": 0,
@@ -104,6 +109,7 @@ CHANGES = {
 }
 
 TASKS = "ranking.tasks={click: {label: click}}"
+TWO_TASKS = "ranking.tasks={click: {label: click}, order: {label: buy}}"
 
 # What a setting needs of others to matter.
 NEEDED = {
@@ -118,6 +124,9 @@ NEEDED = {
     "training.pretraining_mask": ["training.pretraining_epochs=1"],
     "augmentation.cut_at_sessions": ["model.max_length=4"],
     **{key: [TASKS] for key in CHANGES if key.startswith("ranking.") and key != "ranking.tasks"},
+    "ranking.sharing": [TWO_TASKS],
+    "ranking.experts": [TWO_TASKS, "ranking.sharing=ple"],
+    "ranking.expert_levels": [TWO_TASKS, "ranking.sharing=ple"],
 }
 
 # What a setting needs of the log to matter.

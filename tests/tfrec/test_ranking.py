@@ -56,7 +56,7 @@ def test_the_loss_by_hand() -> None:
     weight = np.array([[1.0, 1.0, 0.0], [1.0, 2.5, 1.0], [0.0] * 3], np.float32)
     label = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 1.0], [0.0] * 3], np.float32)
     lists = {"weight": tf.constant(weight), "label.click": tf.constant(label)}
-    found = float(RankingTask(spec)(tf.constant(logits), lists))
+    (found,) = RankingTask(spec)(tf.constant(logits), lists).numpy()
     total = 0.0
     for i, real in ((0, 2), (1, 3)):
         p, y, w = 1 / (1 + np.exp(-logits[i, :real, 0])), label[i, :real], weight[i, :real]
@@ -92,21 +92,43 @@ def test_a_model_that_ranks_alone_is_not_exported(
         export(tmp_path / "model", tmp_path / "servables" / "shop")
 
 
-def test_tasks_count_as_their_weights_say() -> None:
-    random = np.random.default_rng(0)
-    logits = tf.constant(random.normal(size=(3, 4, 2)), tf.float32)
-    lists = {f"label.{task}": tf.constant(random.integers(0, 2, (3, 4)), tf.float32) for task in "ab"}
-    lists["weight"] = tf.ones([3, 4])
+def loss_of(dataset: Dataset, impressions: Impressions, *overrides: str) -> float:
+    """Of a first batch, without dropout; the same weights and batch whatever the loss's settings are."""
+    still = ("training.xla=false", "model.dropout=0", "ranking.dropout=0")
+    model, epochs = built(dataset, impressions, small(*still, *overrides))
+    x, y = next(epochs.batches(0))
+    return float(model.compute_loss(x, y, model(x)))
 
-    def loss(a: float, b: float) -> float:
-        tasks = f"ranking.tasks={{a: {{label: a, weight: {a}}}, b: {{label: b, weight: {b}}}}}"
-        spec = ModelSpec.model_construct(ranking=load_settings(None, [tasks]).ranking)
-        return float(RankingTask(spec)(logits, lists))
 
-    both, more_a, more_b = loss(1, 1), loss(2, 1), loss(1, 2)
-    assert more_a > both
-    assert more_b > both
-    assert more_a + more_b == pytest.approx(3 * both, rel=1e-5)
+def test_losses_count_as_their_weights_say(rich_dataset: Callable[..., Dataset]) -> None:
+    log = shown_to(rich_dataset())
+
+    def loss(click: float = 1, order: float = 1, *more: str) -> float:
+        tasks = f"{{click: {{label: click, weight: {click}}}, order: {{label: buy, weight: {order}}}}}"
+        return loss_of(*log, f"ranking.tasks={tasks}", *more)
+
+    both, alone = loss(), loss(1, 1, "ranking.retrieval=false")
+    assert both > alone > 0
+    click, order = loss(2) - both, loss(1, 2) - both
+    assert min(click, order) > 0
+    assert click + order == pytest.approx(alone, rel=1e-4)
+    assert loss(1, 1, "ranking.weight=3") == pytest.approx(both + 2 * alone, rel=1e-4)
+    # Uncertainties begin as 1.
+    assert loss(1, 1, "ranking.balance=uncertainty") == pytest.approx(both, rel=1e-4)
+
+
+def test_uncertainties_are_learned(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    settings = small(BOTH, "ranking.balance=uncertainty", "training.xla=false")
+    model, epochs = built(dataset, impressions, settings)
+    compile_model(model, settings, epochs.steps)
+    set_seeds(model, settings.seed, 0)
+    for x, y in epochs.batches(0):
+        model.train_on_batch(x, y)
+    assert model.balance is not None
+    learned = model.balance.log_variance.numpy()
+    assert learned.shape == (3,)
+    assert (learned != 0).all()
 
 
 @pytest.mark.parametrize(
@@ -182,6 +204,11 @@ def test_what_the_dataset_has_not_is_refused(rich_dataset: Callable[..., Dataset
         ("ranking.tasks={order: {label: buy, given: click}}", "given='click' is none of the tasks order"),
         ("ranking.tasks={a: {label: x, given: b}, b: {label: y, given: a}}", "is given itself"),
         ("ranking.retrieval=false", "leaves nothing to learn"),
+        ("ranking.experts=4", "experts need sharing=mmoe or sharing=ple"),
+        ("ranking.sharing=mmoe", "needs at least two tasks"),
+        ("ranking.expert_levels=2", "needs sharing=ple"),
+        ("ranking.balance=uncertainty", "needs more than one loss"),
+        ("ranking={balance: uncertainty, weight: 2}", "leave `weight` out"),
         *(
             (setting, f"ranking.tasks need {setting.partition('=')[0]}=")
             for setting in (

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from tfrec.layers.attention import Attention
 from tfrec.layers.blocks import BLOCKS
+from tfrec.layers.cross import Cross
+from tfrec.layers.experts import Experts
 from tfrec.layers.relations import Tensors
 from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
@@ -20,8 +22,8 @@ class Ranker(keras.layers.Layer):
     statistics, the context of the request and the length of its list give; then come attention over the
     events of the sequence (Zhou et al. 2018, DIN, here with the softmax of a Transformer) and blocks in which
     the candidates of a list see each other (Pei et al. 2019, PRM); without such blocks one remains, in which
-    each sees itself alone. Statistics are taken as log(1 + x),
-    standardised; what is missing has a weight of its own.
+    each sees itself alone. By setting the sum is crossed with itself first, and experts come before the head.
+    Statistics are taken as log(1 + x), standardised; what is missing has a weight of its own.
 
     Args:
         spec: the model's.
@@ -40,7 +42,9 @@ class Ranker(keras.layers.Layer):
             name: keras.layers.Dense(s.dimensions, use_bias=name == "embedding", name=name, dtype=policy)
             for name in given
         }
-        self.attention = self.attention_norm = None
+        self.cross = self.experts = self.attention = self.attention_norm = None
+        if own.cross:
+            self.cross = Cross(s.dimensions, own.cross, name="cross", dtype=policy)
         if own.attention:
             self.attention = Attention(s.dimensions, s.heads, name="attention", dtype=policy)
             self.attention_norm = keras.layers.RMSNormalization(name="attention_norm", dtype=policy)
@@ -51,16 +55,34 @@ class Ranker(keras.layers.Layer):
             for i in range(max(own.list_blocks, 1))
         ]
         self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
-        self.head = keras.layers.Dense(len(own.tasks), name="head", dtype="float32")
+        if own.sharing != "shared":
+            per_task = own.experts if own.sharing == "ple" else 0
+            self.experts = Experts(
+                len(own.tasks),
+                s.dimensions,
+                own.experts,
+                per_task,
+                own.expert_levels,
+                name="experts",
+                dtype=policy,
+            )
+        # Of one representation for all tasks, or of one for each.
+        equation, axes = ("mctd,dt->mct", "t") if self.experts is not None else ("mcd,dt->mct", "t")
+        self.head = keras.layers.EinsumDense(
+            equation, output_shape=(None, len(own.tasks)), bias_axes=axes, name="head", dtype="float32"
+        )
 
     def build(self, input_shape: Any = None) -> None:
         dimensions = self.spec.settings.dimensions
         shape = (None, None, dimensions)
         for name, layer in self.parts.items():
             layer.build((None, None, 2 * len(self.spec.statistics)) if name == "statistics" else shape)
-        for layer in (self.attention, self.attention_norm, *self.blocks, self.norm, self.head):
+        for layer in (self.cross, self.attention, self.attention_norm, *self.blocks, self.norm, self.experts):
             if layer is not None:
                 layer.build(shape)
+        self.head.build(
+            shape if self.experts is None else (None, None, len(self.spec.ranking.tasks), dimensions)
+        )
         init = keras.initializers.RandomNormal(stddev=0.05)
         facts = self.spec.impressions
         sizes = {c.name: c.size if c.kind == "categorical" else 1 for c in facts.context} if facts else {}
@@ -95,6 +117,8 @@ class Ranker(keras.layers.Layer):
             given["statistics"] = self._statistics(lists["statistics"])
         x = tf.add_n([self.parts[name](value) for name, value in given.items()])
         x += (self.parts["state"](state) + self._circumstances(lists))[:, None]
+        if self.cross is not None:
+            x = self.cross(x)
         if self.attention is not None and self.attention_norm is not None:
             seen = tf.broadcast_to(visible[:, None], [*_shape(real), tf.shape(visible)[-1]])
             x += self.attention(self.attention_norm(x), events, seen, None)
@@ -103,7 +127,8 @@ class Ranker(keras.layers.Layer):
             together &= tf.eye(tf.shape(real)[1], dtype=tf.bool)
         for block in self.blocks:
             x = block(x, together, None, training=training)
-        return self.head(self.norm(x))
+        x = self.norm(x)
+        return self.head(x if self.experts is None else self.experts(x))
 
     def _statistics(self, raw: tf.Tensor) -> tf.Tensor:
         """[M, C, 2 S] standardised logarithms, 0 where missing, and what is missing."""
