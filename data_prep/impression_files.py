@@ -10,23 +10,17 @@ from data_prep.impression_rows import read_lists, read_shown_items
 from data_prep.impressions import Impressions
 from data_prep.options import PrepareOptions
 from data_prep.rejected import rejected_rows, too_many
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import DataError
 
 
 def impressions_of(options: PrepareOptions) -> tuple[Impressions | None, pd.DataFrame]:
     """Returns the impressions that the options name, and the rows of theirs that are set aside.
 
     Raises:
-        SettingsError: the log's sessions have no order inside.
         DataError: see `read_impressions`.
     """
     if options.impressions is None:
         return None, pd.DataFrame()
-    if not options.ordered_sessions:
-        raise SettingsError(
-            "impressions have moments, and the log's sessions have no order inside: which events came before "
-            "one cannot be said. Leave out --impressions or --unordered-sessions."
-        )
     return read_impressions(options.impressions, options)
 
 

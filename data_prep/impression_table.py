@@ -1,11 +1,12 @@
 """Impressions beside their log: its items and users, roles, and what was known at each moment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from data_prep.impression_moments import at_session_begins
 from data_prep.impressions import Impressions
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions, Split
@@ -32,9 +33,23 @@ class ImpressionTable:
 
 
 def with_log(
-    impressions: Impressions | None, log: Log, role: np.ndarray, options: PrepareOptions, *, has_clock: bool
+    impressions: Impressions | None,
+    log: Log,
+    session: np.ndarray,
+    role: np.ndarray,
+    options: PrepareOptions,
+    *,
+    has_clock: bool,
 ) -> ImpressionTable | None:
     """Returns impressions with what the log says of them; None without any.
+
+    Args:
+        impressions: by time.
+        log: cleaned events, in order of users and sessions, with the times that they really have.
+        session: [E] of the events.
+        role: [E] of the events.
+        options: of the log and of impressions.
+        has_clock: whether times are clock times.
 
     Raises:
         DataError: the log has no clock times; see also `beside_log`.
@@ -47,6 +62,11 @@ def with_log(
             "cannot be said. Leave out --impressions, or say --clock if they are unix seconds."
         )
     assert options.impressions is not None
+    if not options.ordered_sessions:
+        heads = impressions.heads
+        user = _codes(heads.user, log.user.values)
+        moved = replace(heads, time=at_session_begins(heads.time, user, log, session))
+        impressions = replace(impressions, heads=moved).by_time()
     counted = options.impressions.counted
     counted = ("click",) if counted is None else counted
     return beside_log(impressions, log, role, options.split, options.session_gap_s, counted)

@@ -84,9 +84,9 @@ def prepare(
             log = log if has_clock else sessions.with_positions(log)
         step("splitting")
         role = _roles(log, session, options, has_clock=has_clock)
+        shown = with_log(impressions, log, session, role, options, has_clock=has_clock)
         if has_clock and not options.ordered_sessions:
             log = sessions.with_session_times(log, session)
-        shown = with_log(impressions, log, role, options, has_clock=has_clock)
         catalogue = build_catalogue(log.item, role == splits.TRAIN, items)
         pa.default_memory_pool().release_unused()
         step("writing")

@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data_prep.impression_moments import at_session_begins
 from data_prep.impression_options import ImpressionOptions
 from data_prep.impression_table import beside_log
 from data_prep.impressions import Heads, Impressions
 from data_prep.log import Column, Log
 from tests.data_prep.test_impressions import DAY, SHOWN, START, prepare
+
+Events = list[tuple[int, int, int]]
 
 
 def test_statistics_are_those_of_the_moment(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
@@ -79,8 +82,46 @@ def test_labels_count_in_statistics_where_they_come_at_once(
         ImpressionOptions(file=tmp_path, labels={"like": "clicked"}, counted=("purchase",))
 
 
+def test_what_is_shown_during_a_session_without_order_sees_none_of_it(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    begin = START + 3600  # of u1's first session, of three events, a minute apart
+    moments = [begin - 1, begin, begin + 61, begin + 120, begin + 121]
+    item = int(shop_log().query("user_id == 'u1'").item_id.iloc[0])
+    shown = pd.DataFrame(
+        {"user_id": "u1", "timestamp": moments, "shown": [[item, 99]] * 5, "device": "phone"}
+    )
+    shown = shown.assign(shown=[[item, 99]] * 5, clicked=[[item]] * 5, bought=[[]] * 5)
+    found = prepare(tmp_path, shop_log(), shown, ordered=False)
+    assert found.time.tolist() == [begin - 1, begin, begin, begin, begin + 121]
+    assert found.statistics["user_events"][::2].tolist() == [0, 0, 0, 0, 1]
+    told = prepare(tmp_path, shop_log(), shown, ordered=True)
+    assert told.time.tolist() == moments
+    assert told.statistics["user_events"][::2].tolist() == [0, 0, 1, 1, 1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 4), st.integers(0, 40)), min_size=1, max_size=20),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(-5, 50)), min_size=1, max_size=10),
+)
+def test_sessions_may_lie_one_in_another(events: Events, asked: list[tuple[int, int]]) -> None:
+    """A moment goes to the begin of what it lies in, and on, until it lies in nothing."""
+    events.sort()
+    users, sessions, times = (list(part) for part in zip(*events, strict=True))
+    log = Log(column(users, 3), column(users, 3), np.array(times, np.int64), column([0] * len(users), 1))
+    number = pd.factorize(np.array(users) * 5 + np.array(sessions))[0]
+    who, when = (np.array(part, np.int64) for part in zip(*asked, strict=True))
+    found = at_session_begins(when, who, log, number)
+    for user, moment, moved in zip(who, when, found, strict=True):
+        own = [[t for u, s, t in events if u == user and s == session] for session in range(5)]
+        expected, before = moment, None
+        while expected != before:
+            before = expected
+            expected = min([min(of) for of in own if of and min(of) <= before <= max(of)] + [before])
+        assert moved == expected
+
+
 MOMENT = 1000
-Events = list[tuple[int, int, int]]
 EVENT = st.tuples(st.integers(0, 2), st.integers(0, 3), st.integers(0, 2 * MOMENT))
 EVENTS = st.lists(EVENT, min_size=1, max_size=30)
 

@@ -14,7 +14,7 @@ import data_prep
 from data_prep import PrepareOptions
 from tfrec.cli.prepare import register
 from tfrec.dataset import Dataset
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import DataError
 from tfrec.impressions import Impressions as Loaded
 from tfrec.schema import REJECTED_FILE, UNKNOWN_ROW
 
@@ -49,6 +49,7 @@ def prepare(
     form: str = "parquet",
     split: str = "last_session",
     split_days: int = 14,
+    ordered: bool = True,
     **asked: Any,
 ) -> Loaded:
     folder.mkdir(exist_ok=True)
@@ -60,7 +61,8 @@ def prepare(
     else:
         shown.to_csv(path, index=False)
     log.to_csv(folder / "log.csv", index=False)
-    chosen = {"split": split, "split_days": split_days, "impressions": {"file": path, **ASKED, **asked}}
+    chosen = {"split": split, "split_days": split_days, "ordered_sessions": ordered}
+    chosen["impressions"] = {"file": path, **ASKED, **asked}
     options = PrepareOptions.model_validate(chosen)
     data_prep.prepare("log", [folder / "log.csv"], folder / "dataset", options, overwrite=True, console=QUIET)
     return Loaded.load(folder / "dataset", Dataset.load(folder / "dataset"))
@@ -159,16 +161,6 @@ def test_what_cannot_be_is_said(shop_log: Callable[..., pd.DataFrame], tmp_path:
         prepare(tmp_path, log, strange)
     with pytest.raises(DataError, match=r"expected lists, or text with '\|' between ids"):
         prepare(tmp_path, log, SHOWN.assign(shown=[1, 2, 3]))
-    chosen = {"impressions": {"file": tmp_path / "shown.parquet"}, "ordered_sessions": False}
-    options = PrepareOptions.model_validate(chosen)
-    with pytest.raises(SettingsError, match="--unordered-sessions"):
-        data_prep.prepare(
-            "log",
-            [tmp_path / "log.csv"],
-            tmp_path / "out",
-            options,
-            console=QUIET,
-        )
 
 
 def test_the_command_takes_impressions(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
