@@ -38,10 +38,15 @@ def prepare(dataset: str, folder: Path, *, strength: bool = True) -> DatasetSche
         folder: to write to.
         strength: whether events carry what the log knows of their strength.
     """
-    subprocess.run([sys.executable, str(JUDGE), "split", dataset, str(folder)], check=True, stdout=sys.stderr)
+    split(dataset, folder)
     known = KNOWN.get(dataset, {}) | enrich(dataset, folder, strength)
     chosen = PrepareOptions.model_validate(SOURCES["judge"].defaults.model_dump() | known)
     return data_prep.prepare("judge", [folder / "events.parquet"], folder / "dataset", chosen, overwrite=True)
+
+
+def split(dataset: str, folder: Path) -> None:
+    """Lets the judge write `folder/events.parquet`."""
+    subprocess.run([sys.executable, str(JUDGE), "split", dataset, str(folder)], check=True, stdout=sys.stderr)
 
 
 def score(

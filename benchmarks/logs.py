@@ -58,12 +58,7 @@ def _reading(log: pd.DataFrame) -> dict[str, pd.Series]:
 
 def _purchase(events: pd.DataFrame) -> dict[str, pd.Series]:
     """How many were bought, at which price for one (√2-fold steps), with how much off (tenths), and where."""
-    key = ["session_id", "item_id"]
-    lines = pd.read_parquet(data_folder() / TRANSACTIONS)
-    lines = lines.rename(columns={"basket_id": "session_id", "product_id": "item_id"})
-    lines[key] = lines[key].astype("int64")
-    # The judge keeps the first line of a product in a basket.
-    line = events.merge(lines.drop_duplicates(key), on=key, how="left", validate="one_to_one")
+    line = purchases(events)
     price = line.sales_value / line.quantity.clip(lower=1)
     off = line.retail_disc + line.coupon_disc
     share_off = off / (line.sales_value + off).clip(lower=0.01)
@@ -73,6 +68,16 @@ def _purchase(events: pd.DataFrame) -> dict[str, pd.Series]:
         "off": (share_off * 10).clip(0, 10).astype(int).astype(str),
         "store": line.store_id.astype(str),
     }
+
+
+def purchases(events: pd.DataFrame) -> pd.DataFrame:
+    """Returns what Complete Journey knows of each event, in their order: a line of a basket."""
+    key = ["session_id", "item_id"]
+    lines = pd.read_parquet(data_folder() / TRANSACTIONS)
+    lines = lines.rename(columns={"basket_id": "session_id", "product_id": "item_id"})
+    lines[key] = lines[key].astype("int64")
+    # The judge keeps the first line of a product in a basket.
+    return events.merge(lines.drop_duplicates(key), on=key, how="left", validate="one_to_one")
 
 
 def _items(dataset: str) -> tuple[pd.DataFrame, dict[str, str]]:

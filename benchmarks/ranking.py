@@ -1,156 +1,48 @@
-"""How well candidates are ranked: `python -m benchmarks.ranking ebnerd [--seeds 1 2 3]`.
+"""How well candidates are ranked: `python -m benchmarks.ranking DATASET [--seeds 1 2 3]`.
 
-EB-NeRD's impressions (`benchmarks.ranking_data`): trained on part `train`, tuned and stopped on its last day,
-reported on part `validation`. Beside the model of `configs/ranking/ebnerd.yaml`, in the same run: clicks of
-the last six hours, LightGBM on the same statistics (`binary` and `lambdarank`; `make peers`), and the model
-without target attention. The last line is one JSON object: `auc`, `mrr`, `ndcg@5`, `ndcg@10` and `log_loss`,
-means over the seeds, with their spread and those of each peer. `--record` appends it to
+- `ebnerd`: clicks among articles shown, beside recent clicks, LightGBM (`make peers`) and the model without
+  target attention; see `benchmarks.ranking_ebnerd`.
+- `completejourney`: two tasks learned together, beside each alone and retrieval alone; see
+  `benchmarks.ranking_journey`.
+
+The last line is one JSON object: means over the seeds, with their spread. `--record` appends it to
 `benchmarks/results/ranking.jsonl`.
 """
 
 import argparse
-import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from benchmarks import ranking_data
-from benchmarks.places import CONFIGS, PEERS_PYTHON, RANKING, record, require
-from benchmarks.processes import run_json
+from benchmarks import ranking_ebnerd, ranking_journey
+from benchmarks.places import PEERS_PYTHON, RANKING, record, require
 from benchmarks.report import machine, report, versions
-from tfrec.config import Settings
-from tfrec.dataset import Dataset
 from tfrec.errors import TfrecError
-from tfrec.impressions import Impressions
-from tfrec.ranking_evaluation import list_metrics
-from tfrec.ranking_facts import chosen_statistics
-from tfrec.ranking_metrics import log_loss
-from tfrec.ranking_prediction import RankingPredictor
-from tfrec.settings_file import load_settings
-from tfrec.training import train
 
-TASK, LABEL = "click", "click"
-METRICS = ("auc", "mrr", "ndcg@5", "ndcg@10", "log_loss")
-Figures = dict[str, float]
+RUNS = {"ebnerd": ranking_ebnerd.run, "completejourney": ranking_journey.run}
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs, and prints one JSON object as the last line."""
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
-    parser.add_argument("dataset", choices=["ebnerd"])
+    parser.add_argument("dataset", choices=RUNS)
     parser.add_argument("--config", type=Path, help="default: configs/ranking/DATASET.yaml")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="a setting, as a.b=c")
     parser.add_argument("--role", default="test", choices=["val", "test"], help="val: for tuning")
-    parser.add_argument("--no-peers", action="store_true", help="our model alone")
+    parser.add_argument("--no-peers", action="store_true", help="our model alone, with all its tasks")
     parser.add_argument("--record", action="store_true", help="append to benchmarks/results/ranking.jsonl")
     options = parser.parse_args(arguments)
-    if not options.no_peers:
+    if options.dataset == "ebnerd" and not options.no_peers:
         require(PEERS_PYTHON, "`make peers` creates the environment of LightGBM")
     try:
-        figures = run(options)
+        figures = RUNS[options.dataset](options)
     except TfrecError as error:
         sys.exit(f"Error: {error}")
     line = {"machine": machine(), "versions": versions(), **figures}
     if options.record:
         record(RANKING, line)
     report(**line)
-
-
-def run(options: argparse.Namespace) -> dict[str, Any]:
-    """Prepares, trains all, and returns the figures."""
-    config = options.config or CONFIGS / "ranking" / f"{options.dataset}.yaml"
-    settings = load_settings(config, options.overrides)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        ranking_data.prepare(folder)
-        dataset = Dataset.load(folder / "dataset")
-        shown = Impressions.load(folder / "dataset", dataset)
-        asked = shown.take(np.flatnonzero(shown.is_role(options.role)))
-        ours = [trial(folder, settings, seed, dataset, asked) for seed in options.seeds]
-        peers: dict[str, Any] = {}
-        if not options.no_peers:
-            clicks = np.nan_to_num(asked.statistics["click_6h"])
-            peers["recent clicks"] = {k: v for k, v in figures_of(clicks, asked).items() if k != "log_loss"}
-            peers |= lightgbm_peers(folder, settings, shown, options.role)
-            without = load_settings(config, [*options.overrides, "ranking.attention=false"])
-            peers["without target attention"] = mean_of(
-                [trial(folder, without, seed, dataset, asked) for seed in options.seeds]
-            )
-    return {
-        "dataset": options.dataset,
-        "role": options.role,
-        "seeds": options.seeds,
-        "settings": settings.model_dump(mode="json"),
-        **mean_of(ours),
-        "spread": {name: spread([one[name] for one in ours]) for name in METRICS},
-        "peers": peers,
-    }
-
-
-def trial(folder: Path, settings: Settings, seed: int, dataset: Dataset, asked: Impressions) -> Figures:
-    """Trains one seed, and returns its figures."""
-    began = time.perf_counter()
-    chosen = settings.model_copy(update={"seed": seed})
-    trained = train(folder / "dataset", folder / "model", chosen, overwrite=True)
-    seconds = time.perf_counter() - began
-    probabilities = RankingPredictor(trained.model)(dataset, asked)[:, 0]
-    found = figures_of(probabilities, asked) | {"train_s": seconds, "epochs": trained.training["epochs"]}
-    print({name: round(value, 4) for name, value in found.items()}, file=sys.stderr)
-    return found
-
-
-def figures_of(score: np.ndarray, asked: Impressions) -> Figures:
-    """The metrics of an order; the log loss means something of probabilities alone."""
-    label = asked.labels[LABEL]
-    found = list_metrics(score, label, asked.offsets, asked.user_id)
-    return {**found, "log_loss": log_loss(score, label)}
-
-
-def lightgbm_peers(folder: Path, settings: Settings, shown: Impressions, role: str) -> dict[str, Any]:
-    """What LightGBM reaches with the statistics and the context that the model has."""
-    features(settings, shown).to_parquet(folder / "features.parquet", index=False)
-    kept = np.flatnonzero(shown.is_role(role)[shown.of_candidate])
-    asked = shown.take(np.flatnonzero(shown.is_role(role)))
-    found = {}
-    for objective in ("binary", "lambdarank"):
-        out = folder / "scores.parquet"
-        module = [PEERS_PYTHON, "-m", "benchmarks.lightgbm_peer", folder / "features.parquet", out]
-        said, peak_mb = run_json([*module, "--objective", objective])
-        score = pd.read_parquet(out)["score"].to_numpy()[kept]
-        figures = figures_of(score, asked)
-        if objective != "binary":
-            del figures["log_loss"]
-        found[f"LightGBM {objective}"] = {**figures, **said, "peak_mb": peak_mb}
-    return found
-
-
-def features(settings: Settings, shown: Impressions) -> pd.DataFrame:
-    """A row a candidate: statistics, context, the moment, the length of its list."""
-    of = shown.of_candidate
-    names = [s.name for s in chosen_statistics(settings.ranking, shown.facts)]
-    columns = {name: shown.statistics[name] for name in names}
-    columns |= {name: values[of] for name, values in shown.context.items()}
-    columns |= {"hour": shown.time[of] // 3600 % 24, "weekday": shown.time[of] // 86400 % 7}
-    columns["length"] = np.diff(shown.offsets)[of]
-    return pd.DataFrame({**columns, "list": of, "role": shown.role[of], "label": shown.labels[LABEL]})
-
-
-def mean_of(figures: Sequence[Figures]) -> Figures:
-    """Means over seeds."""
-    return {name: round(statistics.mean(one[name] for one in figures), 5) for name in figures[0]}
-
-
-def spread(values: Sequence[float]) -> float | None:
-    """The sample deviation; None of one value."""
-    return round(statistics.stdev(values), 5) if len(values) > 1 else None
 
 
 if __name__ == "__main__":

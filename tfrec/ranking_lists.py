@@ -69,7 +69,8 @@ class RankingLists:
 
         Args:
             at: [M] impressions; -1: an empty list.
-            width: C. Of longer lists those with a label and, drawn by lot, some of the others are kept.
+            width: C. Of longer lists some are kept, drawn by lot; those with a label before the others, as
+                long as these have half of the room.
             random: for the lots; None: no list is longer.
 
         Returns:
@@ -84,13 +85,11 @@ class RankingLists:
         place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         source = offsets[at][row] + place
         if random is not None:
-            any_label = np.max([values[source] for values in self.labels.values()], axis=0)
-            order = np.lexsort((random.random(len(source)), -any_label, row))
-            source = source[order]
-            labelled = np.bincount(row, any_label, minlength=len(at))
-            rest = np.maximum(np.minimum(sizes, width) - labelled, 1)
-            stands_for = np.where(any_label[order] > 0, 1.0, ((sizes - labelled) / rest)[row])
-            row, source, place, stands_for = (x[place < width] for x in (row, source, place, stands_for))
+            any_label = np.max([values[source] for values in self.labels.values()], axis=0) > 0
+            lot = np.lexsort((random.random(len(source)), ~any_label, row))
+            source, any_label = source[lot], any_label[lot]
+            kept, place, stands_for = _kept(any_label, row, place, sizes, width)
+            row, source, place, stands_for = (x[kept] for x in (row, source, place, stands_for))
         else:
             stands_for = np.ones(len(source))
         candidate = np.full((len(at), width), PADDING_ROW, np.int32)
@@ -111,6 +110,31 @@ class RankingLists:
             nothing = np.nan if values.dtype.kind == "f" else PADDING_ROW
             found[f"context.{name}"] = np.append(values, values.dtype.type(nothing))[at]
         return found
+
+
+def _kept(
+    any_label: np.ndarray, row: np.ndarray, place: np.ndarray, sizes: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cuts lists, candidates with a label first in each; of these as many as there is room, or half of it.
+
+    Args:
+        any_label, row, place: [N] whether each has a label, its list, and its place there.
+        sizes: [M] of the lists.
+        width: the most that are kept.
+
+    Returns:
+        [N] which are kept, the places of these, and for how many of its list each stands.
+    """
+    labelled = np.bincount(row, any_label, minlength=len(sizes)).astype(np.int64)
+    others = sizes - labelled
+    first = np.minimum(labelled, np.maximum(width // 2, width - others))
+    rest = np.minimum(others, width - first)
+    of_others = place - labelled[row]
+    kept = np.where(any_label, place < first[row], of_others < rest[row])
+    stands_for = np.where(
+        any_label, (labelled / np.maximum(first, 1))[row], (others / np.maximum(rest, 1))[row]
+    )
+    return kept, np.where(any_label, place, of_others + first[row]), stands_for
 
 
 def training_impressions(folder: Path, dataset: Dataset, settings: Settings) -> Impressions | None:

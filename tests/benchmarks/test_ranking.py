@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.ranking import features, figures_of, mean_of, spread
-from benchmarks.ranking_data import A_DAY, events, roles
+from benchmarks.ranking_ebnerd import features, figures_of
+from benchmarks.ranking_ebnerd_data import A_DAY, events, roles
+from benchmarks.seeds import mean_of, spread
 from tests.tfrec.conftest import _rich_dataset
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tfrec.impressions import Impressions

@@ -44,6 +44,24 @@ def test_of_a_longer_list_those_with_a_label_are_kept(rich_dataset: Callable[...
     assert (found["length"] == CANDIDATES).all()
 
 
+def test_of_a_longer_list_most_of_which_has_a_label_half_is_without(
+    rich_dataset: Callable[..., Dataset],
+) -> None:
+    """Else a model would learn that nearly everything has one. What is kept stands for what is not."""
+    dataset, impressions = shown_to(rich_dataset())
+    impressions.labels["click"][:] = np.arange(len(impressions.item)) % CANDIDATES != 0  # all but the first
+    lists = RankingLists.of(impressions, dataset, small(CLICK).ranking)
+    for seed in range(3):
+        found = lists.dense(np.arange(len(impressions)), 2, np.random.default_rng(seed))
+        assert found["label.click"].tolist() == [[1, 0]] * len(impressions)
+        assert found["weight"].tolist() == [[CANDIDATES - 1, 1]] * len(impressions)
+    kept = {tuple(row) for row in lists.dense(np.zeros(50, int), 2, np.random.default_rng(0))["candidate"]}
+    assert len(kept) == CANDIDATES - 1
+    whole = lists.dense(np.arange(3), 4, np.random.default_rng(0))
+    assert whole["label.click"].sum(axis=1).tolist() == [3] * 3
+    assert (whole["weight"].sum(axis=1) == CANDIDATES).all()
+
+
 def test_batches_depend_on_the_seed_and_the_epoch_alone(rich_dataset: Callable[..., Dataset]) -> None:
     """A run that was killed goes on with the lists that it would have had."""
     dataset, impressions = shown_to(rich_dataset())
