@@ -9,6 +9,15 @@ from data_prep.names import fits_a_file
 from tfrec.frozen import Frozen
 
 
+class SampledOptions(Frozen):
+    """Impressions made of the log itself: what a session went on to, beside items drawn by lot."""
+
+    negatives: int = Field(20, ge=1, le=1000, description="items drawn for each session")
+    labels: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="event types by name of label; none: each type is one"
+    )
+
+
 class ImpressionOptions(Frozen):
     """Impressions: what was shown at a moment, and what came of it.
 

@@ -10,6 +10,7 @@ from data_prep.impression_moments import at_session_begins
 from data_prep.impressions import Impressions
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions, Split
+from data_prep.sampled_impressions import sampled_impressions
 from data_prep.splits import TEST, TRAIN, VAL
 from data_prep.statistics import Stream, item_statistics, pair_statistics
 from tfrec.errors import DataError
@@ -41,10 +42,10 @@ def with_log(
     *,
     has_clock: bool,
 ) -> ImpressionTable | None:
-    """Returns impressions with what the log says of them; None without any.
+    """Returns impressions with what the log says of them, or those made of it; None without any.
 
     Args:
-        impressions: by time.
+        impressions: by time; None: of no file.
         log: cleaned events, in order of users and sessions, with the times that they really have.
         session: [E] of the events.
         role: [E] of the events.
@@ -54,14 +55,23 @@ def with_log(
     Raises:
         DataError: the log has no clock times; see also `beside_log`.
     """
-    if impressions is None:
+    sampled = options.sampled_impressions
+    if impressions is None and sampled is None:
         return None
     if not has_clock:
         raise DataError(
             "impressions have moments, and the log has positions for times: which events came before one "
-            "cannot be said. Leave out --impressions, or say --clock if they are unix seconds."
+            "cannot be said. Leave them out, or say --clock if they are unix seconds."
         )
-    assert options.impressions is not None
+    if impressions is None or options.impressions is None:
+        assert sampled is not None
+        made = sampled_impressions(
+            log, session, role, sampled, ordered=options.ordered_sessions, seed=options.seed
+        )
+        found = beside_log(made, log, role, options.split, options.session_gap_s, ())
+        # Nobody was shown them.
+        told = {n: v for n, v in found.statistics.items() if not n.startswith(("shown_", "user_shown"))}
+        return replace(found, statistics=told)
     if not options.ordered_sessions:
         heads = impressions.heads
         user = _codes(heads.user, log.user.values)

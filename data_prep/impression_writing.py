@@ -43,6 +43,8 @@ def write_impressions(
     for prefix, lists in (("label", impressions.labels), ("statistic", table.statistics)):
         for name, values in lists.items():
             columns[f"{prefix}.{name}"] = pa.ListArray.from_arrays(places, pa.array(values))
+    if impressions.stands_for is not None:
+        columns["stands_for"] = pa.ListArray.from_arrays(places, pa.array(impressions.stands_for))
     for name, found in contexts.items():
         columns[f"context.{name}"] = pa.array(found.rows if isinstance(found, TrainValues) else found)
     pq.write_table(pa.table(columns), folder / IMPRESSIONS_FILE, compression="zstd")
@@ -55,6 +57,7 @@ def write_impressions(
         val=int((table.role == VAL).sum()),
         test=int((table.role == TEST).sum()),
         candidates=len(table.item),
+        sampled=impressions.stands_for is not None,
     )
     categories = {name: v.values for name, v in contexts.items() if isinstance(v, TrainValues)}
     return facts, categories

@@ -48,12 +48,14 @@ class Impressions:
         offsets: [I + 1] int64, where each impression's candidates begin, and the end.
         item: [N] raw ids of the candidates.
         labels: [N] int8, 0 or 1, by name.
+        stands_for: [N] float32, how many items each stands for; None: for itself.
     """
 
     heads: Heads
     offsets: np.ndarray
     item: Column
     labels: dict[str, np.ndarray]
+    stands_for: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -69,7 +71,8 @@ class Impressions:
         offsets = np.append(0, np.cumsum(sizes)).astype(np.int64)
         candidates = np.arange(offsets[-1]) + np.repeat(self.offsets[at] - offsets[:-1], sizes)
         labels = {name: values[candidates] for name, values in self.labels.items()}
-        return Impressions(self.heads.take(at), offsets, self.item.take(candidates), labels)
+        stands_for = None if self.stands_for is None else self.stands_for[candidates]
+        return Impressions(self.heads.take(at), offsets, self.item.take(candidates), labels, stands_for)
 
     def by_time(self) -> "Impressions":
         """Returns them in the order of time; those of one time as they were."""

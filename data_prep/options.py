@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from data_prep.impression_options import ImpressionOptions
+from data_prep.impression_options import ImpressionOptions, SampledOptions
 from data_prep.names import fits_a_file
 from tfrec.frozen import Frozen
 from tfrec.schema import Repeats
@@ -32,6 +32,7 @@ class PrepareOptions(Frozen):
         default_factory=dict, description="kinds of item features; `none` leaves one out"
     )
     impressions: ImpressionOptions | None = Field(None, description="what was shown, and what came of it")
+    sampled_impressions: SampledOptions | None = Field(None, description="made of the log itself instead")
     session_gap_s: int = Field(1800, ge=1, description="a longer gap in time ends a session")
     ordered_sessions: bool = Field(True, description="False: the order inside a session means nothing")
     has_clock: bool | None = Field(None, description="whether times are clock times; None: found out")
@@ -57,3 +58,9 @@ class PrepareOptions(Frozen):
             if not fits_a_file(name):
                 raise ValueError(f"the name {name!r} is to be part of a file's name; rename the column")
         return context
+
+    @model_validator(mode="after")
+    def _impressions_come_from_one_place(self) -> "PrepareOptions":
+        if self.impressions is not None and self.sampled_impressions is not None:
+            raise ValueError("impressions come from a file or from the log itself, not from both")
+        return self

@@ -31,6 +31,7 @@ class Impressions:
         labels: [N] int8 by name.
         statistics: [N] float32 by name, NaN where there was nothing.
         context: [I] int32 rows or float32 raw numbers, by name.
+        stands_for: [N] float32, how many items of the catalogue each stands for; None: for itself.
     """
 
     facts: ImpressionFacts
@@ -44,6 +45,7 @@ class Impressions:
     labels: Mapping[str, np.ndarray]
     statistics: Mapping[str, np.ndarray]
     context: Mapping[str, np.ndarray]
+    stands_for: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.time)
@@ -52,6 +54,11 @@ class Impressions:
     def of_candidate(self) -> np.ndarray:
         """[N] the place of each candidate's impression."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
+
+    @property
+    def weight(self) -> np.ndarray:
+        """[N] float32, how many items each candidate stands for."""
+        return np.ones(len(self.item), np.float32) if self.stands_for is None else self.stands_for
 
     def is_role(self, role: str) -> np.ndarray:
         """[I] bool: which impressions have the role."""
@@ -71,6 +78,7 @@ class Impressions:
             labels={name: values[candidates] for name, values in self.labels.items()},
             statistics={name: values[candidates] for name, values in self.statistics.items()},
             context={name: values[at] for name, values in self.context.items()},
+            stands_for=None if self.stands_for is None else self.stands_for[candidates],
         )
 
     def in_rows_of(self, own: Facts, other: Facts) -> "Impressions":
@@ -138,12 +146,14 @@ class Impressions:
             labels={name: flat[f"label.{name}"] for name in facts.labels},
             statistics={s.name: flat[f"statistic.{s.name}"] for s in facts.statistics},
             context=context,
+            stands_for=flat.get("stands_for"),
         )
 
 
 def _list_columns(facts: ImpressionFacts) -> list[str]:
     labels = [f"label.{name}" for name in facts.labels]
-    return ["item", *labels, *(f"statistic.{s.name}" for s in facts.statistics)]
+    sampled = ["stands_for"] if facts.sampled else []
+    return ["item", *labels, *(f"statistic.{s.name}" for s in facts.statistics), *sampled]
 
 
 def _places(ids: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -34,13 +34,15 @@ def evaluate_ranking(
     tasks = {}
     for place, (name, task) in enumerate(model.spec.ranking.tasks.items()):
         label, of_val = asked.labels[task.label], val.labels[task.label]
-        threshold = best_threshold(val_probabilities[:, place], of_val) if of_val.any() else None
+        known = val_probabilities[:, place], of_val, val.weight
+        threshold = best_threshold(*known) if of_val.any() else None
         tasks[name] = task_result(probabilities[:, place], label, asked, threshold, slices)
     return RankingEvaluation(
         source=dataset.schema.source,
         role=role,
         impressions=len(asked),
         candidates=len(asked.item),
+        sampled=asked.stands_for is not None,
         tasks=tasks,
     )
 
@@ -58,16 +60,17 @@ def task_result(
         slices: [I] bool by slice and bucket.
     """
     found = list_metrics(probability, label, asked.offsets, asked.user_id)
+    weight = asked.weight
     found |= {
-        "log_loss": metrics.log_loss(probability, label),
-        "calibration_error": metrics.calibration_error(probability, label),
+        "log_loss": metrics.log_loss(probability, label, weight),
+        "calibration_error": metrics.calibration_error(probability, label, weight),
     }
     if threshold is not None:
-        found |= decisions(probability >= threshold, label)
-    predicted, observed, _ = metrics.calibration(probability, label)
+        found |= decisions(probability >= threshold, label, weight)
+    predicted, observed, _ = metrics.calibration(probability, label, weight)
     within = metrics.auc(probability, label, asked.offsets)
     return TaskResult(
-        share=float(label.mean()) if len(label) else 0.0,
+        share=float(np.average(label, weights=weight)) if len(label) else 0.0,
         metrics=found,
         threshold=threshold,
         predicted=predicted.tolist(),
@@ -105,20 +108,20 @@ def list_metrics(
     return {name: value for name, value in means.items() if value is not None}
 
 
-def decisions(predicted: np.ndarray, label: np.ndarray) -> dict[str, float]:
-    """Returns precision, recall and F1 of predicting the label: [N] bool."""
-    hits = float((predicted & (label > 0)).sum())
-    precision = hits / max(float(predicted.sum()), 1.0)
-    recall = hits / max(float(label.sum()), 1.0)
+def decisions(predicted: np.ndarray, label: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    """Returns precision, recall and F1 of predicting the label: [N] bool, of candidates with weights."""
+    hits = float(weight[predicted & (label > 0)].sum())
+    precision = hits / max(float(weight[predicted].sum()), 1.0)
+    recall = hits / max(float(weight[label > 0].sum()), 1.0)
     f1 = 2 * precision * recall / (precision + recall) if hits else 0.0
     return {"precision": precision, "recall": recall, "f1": f1}
 
 
-def best_threshold(probability: np.ndarray, label: np.ndarray) -> float:
+def best_threshold(probability: np.ndarray, label: np.ndarray, weight: np.ndarray) -> float:
     """Returns the probability from which on the label is to be predicted for the highest F1."""
     order = np.argsort(-probability, kind="stable")
-    hits = np.cumsum(label[order])
-    f1 = 2 * hits / (np.arange(1, len(order) + 1) + label.sum())
+    counts = (label * weight)[order].astype(np.float64)
+    f1 = 2 * np.cumsum(counts) / (np.cumsum(weight[order].astype(np.float64)) + counts.sum())
     # Candidates of one probability are predicted together or not at all.
     ends = np.append(np.diff(probability[order]) != 0, True)
     return float(probability[order][np.argmax(np.where(ends, f1, -1.0))])

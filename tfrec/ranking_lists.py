@@ -17,6 +17,8 @@ from tfrec.schema import PADDING_ROW
 from tfrec.sequences import Sequences
 
 Lists = dict[str, np.ndarray]
+LEAST = 1e-6
+"""No share of labels counts as nearer to 0 or 1."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,20 @@ class RankingLists:
             },
         )
 
+    def log_odds(self, ranking: RankingSettings) -> np.ndarray:
+        """Returns log(p / (1 - p)), p the share with a task's label of those with its parent's: [T] float32.
+
+        With rare labels a network that began at one half would first unlearn that.
+        """
+        found = []
+        for name, task in ranking.tasks.items():
+            among = self.impressions.weight.astype(np.float64)
+            among = among if task.given is None else among * self.labels[task.given]
+            share = (among * self.labels[name]).sum() / max(among.sum(), LEAST)
+            share = np.clip(share, LEAST, 1 - LEAST)
+            found.append(np.log(share / (1 - share)))
+        return np.array(found, np.float32)
+
     def lines(self, sequences: Sequences, gap_s: int) -> Lines:
         """Returns the impressions in line with events of the same users."""
         return Lines.of(sequences, self.impressions.user, self.impressions.time, gap_s)
@@ -99,7 +115,7 @@ class RankingLists:
         statistics = np.full((len(at), width, self.statistics.shape[1]), np.nan, np.float32)
         statistics[row, place] = self.statistics[source]
         weight = np.zeros((len(at), width), np.float32)
-        weight[row, place] = stands_for
+        weight[row, place] = stands_for * self.impressions.weight[source]
         found = {"candidate": candidate, "hidden": hidden, "statistics": statistics, "weight": weight}
         found["length"] = sizes.astype(np.float32)
         for task, values in self.labels.items():

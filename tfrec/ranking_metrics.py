@@ -56,32 +56,45 @@ def ndcg(rank: np.ndarray, label: np.ndarray, offsets: np.ndarray, k: int) -> np
     return _ratio(gain, np.where(have < np.diff(offsets), ideal, 0))
 
 
-def log_loss(probability: np.ndarray, label: np.ndarray) -> float:
-    """Returns the mean of -log of the probability of what came: a float."""
+def log_loss(probability: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None) -> float:
+    """Returns the mean of -log of the probability of what came: a float.
+
+    Args:
+        probability, label: [N].
+        weight: [N] what each counts; None: alike.
+    """
     p = np.clip(probability.astype(np.float64), EPSILON, 1 - EPSILON)
-    return float(-np.mean(np.where(label > 0, np.log(p), np.log1p(-p))))
+    return float(-np.average(np.where(label > 0, np.log(p), np.log1p(-p)), weights=weight))
 
 
 def calibration(
-    probability: np.ndarray, label: np.ndarray, bins: int = 10
+    probability: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None, bins: int = 10
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns mean probability, share of labels and count, [bins], of bins of as many candidates each."""
+    """Returns mean probability, share of labels and weight, [bins], of bins of as many candidates each.
+
+    Args: as `log_loss`.
+    """
+    weight = np.ones(len(label)) if weight is None else weight
     order = np.argsort(probability, kind="stable")
-    parts = np.array_split(order, min(bins, max(len(order), 1)))
+    parts = [part for part in np.array_split(order, min(bins, max(len(order), 1))) if len(part)]
     return (
-        np.array([probability[part].mean() if len(part) else np.nan for part in parts]),
-        np.array([label[part].mean() if len(part) else np.nan for part in parts]),
-        np.array([len(part) for part in parts]),
+        np.array([np.average(probability[part], weights=weight[part]) for part in parts]),
+        np.array([np.average(label[part], weights=weight[part]) for part in parts]),
+        np.array([weight[part].sum() for part in parts]),
     )
 
 
-def calibration_error(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> float:
+def calibration_error(
+    probability: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None, bins: int = 10
+) -> float:
     """Returns the mean distance between predicted and found shares.
 
     The expected calibration error of Naeini et al. 2015, with bins of as many candidates each.
+
+    Args: as `log_loss`.
     """
-    predicted, found, count = calibration(probability, label, bins)
-    return float(np.nansum(np.abs(predicted - found) * count) / max(count.sum(), 1))
+    predicted, found, count = calibration(probability, label, weight, bins)
+    return float(np.sum(np.abs(predicted - found) * count) / max(count.sum(), EPSILON))
 
 
 def _sums(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:

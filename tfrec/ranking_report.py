@@ -36,6 +36,8 @@ def metrics_table(evaluation: RankingEvaluation) -> Table:
     caption = (
         f"{evaluation.impressions:,} {evaluation.role} impressions of {evaluation.candidates:,} candidates"
     )
+    if evaluation.sampled:
+        caption += ", made of the log: items drawn by lot count for all"
     table = _table(f"Candidates: {evaluation.source}", caption, evaluation, "metric")
     for name, title in TITLES.items():
         values = [task.metrics.get(name) for task in evaluation.tasks.values()]

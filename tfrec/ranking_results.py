@@ -38,6 +38,7 @@ class RankingEvaluation(Frozen):
     role: str
     impressions: int
     candidates: int
+    sampled: bool = Field(False, description="made of the log itself; candidates count for those not drawn")
     tasks: dict[str, TaskResult]
 
     def save(self, folder: Path) -> None:

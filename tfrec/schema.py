@@ -108,6 +108,7 @@ class ImpressionFacts(Frozen):
     val: int
     test: int
     candidates: int = Field(description="of all impressions")
+    sampled: bool = Field(False, description="made of the log itself: candidates stand for others, not drawn")
 
 
 class Counts(Frozen):

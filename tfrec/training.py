@@ -115,6 +115,8 @@ def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowe
     counts[:FIRST_ROW] = 0
     features = feature_values(dataset, spec.features, spec.feature_widths)
     model.set_catalogue(counts / max(counts.sum(), 1), features)
+    if epochs.lists is not None and model.ranker is not None:
+        model.ranker.head.bias.assign(epochs.lists.log_odds(settings.ranking))
     if model.query_tower.rules is not None:
         within = spec.settings.rule_scope == "session"
         counted = count_rules(

@@ -35,17 +35,21 @@ TASK = "ranking.tasks={click: {label: click}}"
 
 
 def test_decisions_by_hand() -> None:
-    found = decisions(np.array([True, True, True, False]), np.array([1, 1, 0, 1]))
+    predicted, label = np.array([True, True, True, False]), np.array([1, 1, 0, 1])
+    found = decisions(predicted, label, np.ones(4))
     assert found == pytest.approx({"precision": 2 / 3, "recall": 2 / 3, "f1": 2 / 3})
-    assert decisions(np.array([False]), np.array([0]))["f1"] == 0
+    assert decisions(np.array([False]), np.array([0]), np.ones(1))["f1"] == 0
+    weighed = decisions(predicted, label, np.array([1, 1, 6, 1]))
+    assert weighed == pytest.approx({"precision": 2 / 8, "recall": 2 / 3, "f1": 4 / 11})
 
 
 def test_the_threshold_is_that_of_the_highest_f1() -> None:
     probability, label = np.array([0.9, 0.8, 0.7, 0.6, 0.6, 0.1]), np.array([1, 0, 1, 1, 1, 0])
-    found = best_threshold(probability, label)
-    by_hand = {t: decisions(probability >= t, label)["f1"] for t in set(probability)}
-    assert found == 0.6
-    assert by_hand[found] == max(by_hand.values())
+    for weight, expected in ((np.ones(6), 0.6), (np.array([9, 9, 1, 1, 1, 1]), 0.9)):
+        found = best_threshold(probability, label, weight)
+        by_hand = {t: decisions(probability >= t, label, weight)["f1"] for t in set(probability)}
+        assert found == expected
+        assert by_hand[found] == max(by_hand.values())
 
 
 def test_the_threshold_comes_from_val_and_the_figures_from_the_role(

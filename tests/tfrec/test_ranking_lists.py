@@ -8,7 +8,7 @@ import pytest
 
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tests.tfrec.test_model import small
-from tests.tfrec.test_ranking import BOTH, CLICK
+from tests.tfrec.test_ranking import BOTH, CLICK, built
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.ranking_lists import RankingLists
@@ -60,6 +60,31 @@ def test_of_a_longer_list_most_of_which_has_a_label_half_is_without(
     whole = lists.dense(np.arange(3), 4, np.random.default_rng(0))
     assert whole["label.click"].sum(axis=1).tolist() == [3] * 3
     assert (whole["weight"].sum(axis=1) == CANDIDATES).all()
+
+
+def test_candidates_count_for_those_that_they_stand_for(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    stands_for = np.where(impressions.labels["click"], 1, 3).astype(np.float32)
+    sampled = replace(impressions, stands_for=stands_for)
+    lists = RankingLists.of(sampled, dataset, small(BOTH).ranking)
+    whole = lists.dense(np.arange(len(sampled)), CANDIDATES, np.random.default_rng(0))
+    np.testing.assert_array_equal(whole["weight"], np.where(whole["label.click"] > 0, 1, 3))
+    cut = lists.dense(np.arange(len(sampled)), 3, np.random.default_rng(0))
+    assert (cut["weight"].sum(axis=1) == 1 + 3 * (CANDIDATES - 1)).all()
+    np.testing.assert_array_equal(sampled.take(np.array([2])).weight, stands_for[10:15])
+
+
+def test_networks_begin_at_the_shares_of_labels(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    click, buy = (impressions.labels[name] for name in ("click", "buy"))
+    stands_for = np.where(click, 1, 10).astype(np.float32)
+    lists = RankingLists.of(replace(impressions, stands_for=stands_for), dataset, small(BOTH).ranking)
+    clicks, bought = click.sum() / stands_for.sum(), buy.sum() / click.sum()
+    expected = [np.log(p / (1 - p)) for p in (clicks, bought)]
+    np.testing.assert_allclose(lists.log_odds(small(BOTH).ranking), expected, rtol=1e-5)
+    model, epochs = built(dataset, impressions, small(BOTH))
+    assert epochs.lists is not None
+    np.testing.assert_allclose(model.ranker.head.bias, epochs.lists.log_odds(small(BOTH).ranking))
 
 
 def test_batches_depend_on_the_seed_and_the_epoch_alone(rich_dataset: Callable[..., Dataset]) -> None:

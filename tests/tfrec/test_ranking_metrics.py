@@ -55,6 +55,8 @@ def test_log_loss_by_hand_and_at_the_ends() -> None:
     found = metrics.log_loss(np.array([0.9, 0.2]), np.array([1, 0]))
     assert found == pytest.approx(-(np.log(0.9) + np.log(0.8)) / 2)
     assert metrics.log_loss(np.array([0.0]), np.array([1])) == pytest.approx(-np.log(1e-7))
+    weighed = metrics.log_loss(np.array([0.9, 0.2]), np.array([1, 0]), np.array([1, 3]))
+    assert weighed == pytest.approx(-(np.log(0.9) + 3 * np.log(0.8)) / 4)
 
 
 def test_calibration_compares_what_was_foretold_with_what_came() -> None:
@@ -66,3 +68,11 @@ def test_calibration_compares_what_was_foretold_with_what_came() -> None:
     assert count.tolist() == [10, 10]
     assert metrics.calibration_error(probability, label, bins=2) == pytest.approx(0.15)
     assert metrics.calibration_error(np.array([0.3]), np.array([1])) == pytest.approx(0.7)
+    # One candidate of ten stands for eleven: of 20 one has the label.
+    weight = np.array([1] * 9 + [11] + [1] * 10)
+    predicted, found, count = metrics.calibration(probability, label, weight, bins=2)
+    assert predicted == pytest.approx([0.1, 0.5])
+    assert found == pytest.approx([1 / 20, 0.8])
+    assert count.tolist() == [20, 10]
+    error = metrics.calibration_error(probability, label, weight, bins=2)
+    assert error == pytest.approx((20 * 0.05 + 10 * 0.3) / 30)

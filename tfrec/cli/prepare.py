@@ -44,7 +44,11 @@ def prepare(
     ] = None,
     shown: Annotated[str | None, typer.Option(help="without ids: their column of lists of items")] = None,
     label: Annotated[
-        list[str] | None, typer.Option(help="a label of shown items, as NAME=COLUMN; default click=clicked")
+        list[str] | None,
+        typer.Option(
+            help="a label of shown items, as NAME=COLUMN, default click=clicked; of sampled ones "
+            "NAME=TYPE|TYPE, default each event type"
+        ),
     ] = None,
     impression_context: Annotated[
         list[str] | None, typer.Option(help="a column of theirs, as NAME or NAME:numeric or NAME:categorical")
@@ -53,6 +57,9 @@ def prepare(
         list[str] | None, typer.Option(help="a label that comes at once, and counts in statistics")
     ] = None,
     impression_role: Annotated[str | None, typer.Option(help="their column of train, val or test")] = None,
+    sampled_impressions: Annotated[
+        int | None, typer.Option(help="make them of the log itself, with so many items drawn by lot for each")
+    ] = None,
     session_gap: Annotated[int | None, typer.Option(help="seconds; a longer gap ends a session")] = None,
     unordered_sessions: Annotated[
         bool | None, typer.Option(help="the order inside a session means nothing")
@@ -96,11 +103,12 @@ def prepare(
             impressions,
             id=impression_id,
             shown=shown,
-            labels=_named("--label", label),
+            labels=None if sampled_impressions else _named("--label", label),
             context=_pairs("--impression-context", impression_context),
             counted=count_label,
             role=impression_role,
         ),
+        "sampled_impressions": _sampled(sampled_impressions, _named("--label", label)),
         "session_gap_s": session_gap,
         "ordered_sessions": _not(unordered_sessions),
         "has_clock": clock,
@@ -122,6 +130,8 @@ def prepare(
         options = data_prep.PrepareOptions.model_validate(chosen)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:  # of several options together
+            raise SettingsError(first["msg"]) from error
         field = str(first["loc"][0])
         name = OTHER_NAMES.get(field, "--" + field.replace("_", "-"))
         raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
@@ -135,6 +145,14 @@ def _impressions(file: Path | None, **given: Any) -> dict[str, Any] | None:
     if file is None and chosen:
         raise SettingsError("options of impressions were given without --impressions FILE")
     return None if file is None else {"file": file, **chosen}
+
+
+def _sampled(negatives: int | None, labels: dict[str, str] | None) -> dict[str, Any] | None:
+    """Options of impressions that are made of the log; None where they are not asked for."""
+    if negatives is None:
+        return None
+    types = {name: tuple(text.split("|")) for name, text in (labels or {}).items()}
+    return {"negatives": negatives, "labels": types}
 
 
 def _named(option: str, values: list[str] | None) -> dict[str, str] | None:
