@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,16 +31,17 @@ def require_judge() -> None:
         sys.exit("the judge is not here: expected ../shared/bench/judge.py beside the checkout")
 
 
-def prepare(dataset: str, folder: Path, *, strength: bool = True) -> DatasetSchema:
+def prepare(dataset: str, folder: Path, *, strength: bool = True, **options: Any) -> DatasetSchema:
     """Lets the judge split a log into `folder/events.parquet`, and makes it `folder/dataset`.
 
     Args:
         dataset: the judge's name of the log.
         folder: to write to.
         strength: whether events carry what the log knows of their strength.
+        options: of `data_prep.PrepareOptions`, besides.
     """
     split(dataset, folder)
-    known = KNOWN.get(dataset, {}) | enrich(dataset, folder, strength)
+    known = KNOWN.get(dataset, {}) | enrich(dataset, folder, strength) | options
     chosen = PrepareOptions.model_validate(SOURCES["judge"].defaults.model_dump() | known)
     return data_prep.prepare("judge", [folder / "events.parquet"], folder / "dataset", chosen, overwrite=True)
 
@@ -61,9 +63,16 @@ def score(
         folder: for the file of answers.
         role: "test" or "val".
     """
+    return score_predictor(dataset, Predictor(model), queries, folder, role)
+
+
+def score_predictor(
+    dataset: str, predictor: Predictor, queries: Dataset, folder: Path, role: str
+) -> dict[str, float]:
+    """As `score`, of answers of one's own."""
     at = np.flatnonzero(queries.sequences.is_role(role))
     path = folder / "answers.parquet"
-    answers_frame(queries, at, Predictor(model)(queries, at)).to_parquet(path, index=False)
+    answers_frame(queries, at, predictor(queries, at)).to_parquet(path, index=False)
     return score_file(dataset, path, role)
 
 

@@ -34,7 +34,7 @@ class Predictor:
 
     def __init__(self, model: TwoTowerModel, k: int = 20, *, quiet: bool = False) -> None:
         self.model = model
-        self.k = k
+        self.k = self.retrieve = k
         self.quiet = quiet
         self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
         self._answer = tf.function(self._answer_places, reduce_retracing=True)
@@ -56,15 +56,27 @@ class Predictor:
         asked = wanted[rows.position] & (rows.position >= np.append(first, 0)[rows.inputs["segment"] - 1])
         answers = np.zeros((len(dataset.sequences.item), self.k), np.int32)
         for inputs, at, begin in row_steps(rows, asked, "answering", quiet=self.quiet):
-            found, _ = self._answer(index, inputs, self._encode(inputs, training=False), tf.constant(at))
-            answers[rows.position[begin + at[:, 0], at[:, 1]]] = found.numpy()
+            position = rows.position[begin + at[:, 0], at[:, 1]]
+            answers[position] = self.answers(index, inputs, at, position)
         return answers[positions]
+
+    def answers(self, index: ExactIndex, inputs: Tensors, at: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Returns rows [Q, k] int32 of the answers to some queries of packed rows.
+
+        Args:
+            index: of the catalogue.
+            inputs: packed rows.
+            at: [Q, 2] int32 rows and places of the queries.
+            position: [Q] int64 of the queried events.
+        """
+        query = self._encode(inputs, training=False)
+        return self._answer(index, inputs, query, tf.constant(at))[0].numpy()
 
     def _answer_places(self, index: ExactIndex, inputs: Tensors, query: Query, at: tf.Tensor) -> Any:
         own, in_session = own_events(inputs, at[:, 0], at[:, 1])
         items, scores = second_scores(self.model, query, at, own)
         barred = barred_rows(own, in_session, self.model.spec.repeats)
-        return index.answer(tf.gather_nd(query.embedding, at), items, scores, barred, self.k)
+        return index.answer(tf.gather_nd(query.embedding, at), items, scores, barred, self.retrieve)
 
 
 def second_scores(

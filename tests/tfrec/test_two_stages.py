@@ -22,11 +22,12 @@ from tfrec.impressions import Impressions
 from tfrec.index import ExactIndex
 from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_prediction import RankingPredictor
-from tfrec.schema import UNKNOWN_ROW
+from tfrec.schema import PADDING_ROW, UNKNOWN_ROW
 from tfrec.servable import ServableInfo, no_item
 from tfrec.settings_file import known_keys
 from tfrec.signatures import Servable
 from tfrec.trained import TrainedModel
+from tfrec.two_stage_prediction import TwoStagePredictor
 from tfrec.vocabulary import Vocabulary
 
 K = 6
@@ -185,6 +186,36 @@ def test_rules_need_no_tasks(ranked: Ranked, rich_dataset: Callable[..., Dataset
     for items in found["item_id"]:
         counts = colour[[item for item in items if item != no_item("int64")]].value_counts()
         assert counts.to_dict() == {"red": 2, "blue": 2}
+
+
+def test_queries_of_a_dataset_get_what_a_servable_answers(ranked: Ranked) -> None:
+    """Batch answers: the same two stages, but for circumstances that a dataset does not know."""
+    s, model = ranked.dataset.sequences, ranked.trained.model
+    positions = np.flatnonzero(s.is_role("test"))[::5]
+    begin = s.offsets[s.user_of_event[positions]]
+    first = ranked.dataset.items.rows(ranked.dataset.items.values[:3])
+
+    def known(rows: np.ndarray, position: np.ndarray) -> np.ndarray:
+        assert set(position) <= set(positions)
+        found = np.full((*rows.shape, 1), np.nan, np.float32)
+        for row, clicks in zip(first, KNOWN_OF, strict=True):
+            found[rows == row] = clicks
+        return found
+
+    settings = small(BOTH, "answers.retrieve=9", "answers.at_most={colour: 2}")
+    predictor = TwoStagePredictor(model, settings, ranked.dataset, known, k=K, quiet=True)
+    inputs = requests_at(ranked.dataset, begin, positions, s.time[positions]) | {
+        "exclude_item_id": nothing(len(positions)),
+        "allow_item_id": nothing(len(positions)),
+        "request_context.device": np.full(len(positions), "", object),
+        "statistic_item_id": np.tile(ranked.dataset.items.values[:3], (len(positions), 1)),
+        "statistic.click_6h": np.tile(np.array(KNOWN_OF, np.float32), (len(positions), 1)),
+    }
+    expected = answers(ranked.trained, settings, "recommend", inputs, K)["item_id"]
+    found = predictor(ranked.dataset, positions)
+    real = expected != no_item("int64")
+    np.testing.assert_array_equal(found != PADDING_ROW, real)
+    np.testing.assert_array_equal(ranked.dataset.items.values[found[real] - 2], expected[real])
 
 
 def test_what_is_allowed_is_ranked_alone(ranked: Ranked) -> None:

@@ -1,0 +1,90 @@
+"""Answers of a model with tasks to queries of a dataset, in two stages as a servable gives them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.config import Settings
+from tfrec.dataset import Facts
+from tfrec.index import ExactIndex
+from tfrec.layers.relations import Tensors
+from tfrec.model import TwoTowerModel
+from tfrec.prediction import Predictor
+from tfrec.query import Query
+from tfrec.schema import PADDING_ROW, UNKNOWN_ROW
+from tfrec.second_stage import SecondStage
+from tfrec.spec import ModelSpec
+
+Known = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Rows of candidates [Q, C], positions of the queried events [Q] -> raw statistics [Q, C, S] float32."""
+
+
+class TwoStagePredictor(Predictor):
+    """Retrieves, ranks and applies rules; as `Predictor`, whose answers are those of retrieval alone.
+
+    Under what circumstances a query was asked (the context of impressions) a dataset does not say: it counts
+    as unknown.
+
+    Args:
+        model: a trained model with tasks of ranking.
+        settings: of the answers; those of the model's training, or others.
+        facts: of the dataset.
+        known: what was known of candidates at the moments of events.
+        k: how many items an answer has.
+        quiet: no progress bar.
+    """
+
+    def __init__(
+        self,
+        model: TwoTowerModel,
+        settings: Settings,
+        facts: Facts,
+        known: Known,
+        k: int = 20,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        super().__init__(model, k, quiet=quiet)
+        self.retrieve = max(k, settings.answers.retrieve)
+        self.known = known
+        self.second_stage = SecondStage(model, settings, facts)
+        self._rank = tf.function(self._rank_places, reduce_retracing=True)
+
+    def answers(self, index: ExactIndex, inputs: Tensors, at: np.ndarray, position: np.ndarray) -> np.ndarray:
+        query = self._encode(inputs, training=False)
+        rows, scores = self._answer(index, inputs, query, tf.constant(at))
+        lists = _lists(self.model.spec, rows.numpy(), self.known(rows.numpy(), position))
+        places = self._rank(query, tf.constant(at), lists, scores, index.candidates, tf.constant(position))
+        taken = np.take_along_axis(rows.numpy(), np.maximum(places.numpy(), 0), axis=1)
+        return np.where(places.numpy() < 0, PADDING_ROW, taken)
+
+    def _rank_places(
+        self,
+        query: Query,
+        at: tf.Tensor,
+        lists: Tensors,
+        scores: tf.Tensor,
+        table: tf.Tensor,
+        key: tf.Tensor,
+    ) -> tf.Tensor:
+        found = self.second_stage.scores(query, at, lists, scores)
+        return self.second_stage.order(lists["candidate"], found["score"], table, key, self.k)
+
+
+def _lists(spec: ModelSpec, rows: np.ndarray, statistics: np.ndarray) -> dict[str, np.ndarray]:
+    """The lists of `RankingLists.dense`, of retrieved candidates."""
+    lists = {
+        "candidate": rows,
+        "hidden": np.zeros(rows.shape, np.bool_),
+        "statistics": statistics,
+        "length": (rows != PADDING_ROW).sum(axis=1).astype(np.float32),
+    }
+    for column in spec.impressions.context if spec.impressions else ():
+        categorical = column.kind == "categorical"
+        lists[f"context.{column.name}"] = (
+            np.full(len(rows), UNKNOWN_ROW, np.int32)
+            if categorical
+            else np.full(len(rows), np.nan, np.float32)
+        )
+    return lists
