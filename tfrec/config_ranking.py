@@ -43,6 +43,7 @@ class RankingSettings(Frozen):
     listwise: float = Field(1.0, ge=0, description="weight of the loss of a list's order")
     statistics: tuple[str, ...] | None = Field(None, description="inputs of the dataset's; null: all")
     dropout: float = Field(0.1, ge=0, lt=1, description="of what a list's blocks add")
+    share: float = Field(1.0, gt=0, le=1, description="of the impressions, drawn anew each epoch")
     candidates: int = Field(32, ge=2, description="of a list in training; of longer ones some are drawn")
     unknown: float = Field(
         0.5,

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -106,7 +107,12 @@ class Epochs:
         if changes.reorder:
             sequences = reorder_events(sequences, changes.reorder, random)
         places = self.settings.model.max_length + 1
-        lines = None if self.lists is None else self.lists.lines(sequences, self.gap_s)
+        drawn = np.zeros(0, np.int64)
+        lines = None
+        if self.lists is not None:
+            count = len(self.lists.impressions)
+            drawn = np.sort(random.permutation(count)[: max(1, round(self.settings.ranking.share * count))])
+            lines = self.lists.lines(sequences, self.gap_s, drawn)
         offsets = sequences.offsets if lines is None else lines.offsets
         shift = random.integers(0, places, len(offsets) - 1) if epoch else None
         start, stop = cut_windows(offsets, places, shift)
@@ -114,6 +120,7 @@ class Epochs:
             start = begin_at_sessions(sequences.session_starts, start, stop)
         order = random.permutation(len(start))
         rows = pack_entries(sequences, lines, start[order], stop[order], self.settings.row_length)
+        rows = replace(rows, aside=np.append(drawn, -1)[rows.aside])
         fold = fold_of_user(sequences.users, self.folds)[sequences.user_of_event]
         weight = recency_weights(sequences.time, self.settings.training.half_life_days)
         # Where there is no event, position -1 finds a zero at the end.

@@ -76,9 +76,10 @@ class RankingLists:
             found.append(np.log(share / (1 - share)))
         return np.array(found, np.float32)
 
-    def lines(self, sequences: Sequences, gap_s: int) -> Lines:
-        """Returns the impressions in line with events of the same users."""
-        return Lines.of(sequences, self.impressions.user, self.impressions.time, gap_s)
+    def lines(self, sequences: Sequences, gap_s: int, at: np.ndarray | None = None) -> Lines:
+        """Returns impressions, all or those at some places, in line with events of the same users."""
+        at = np.arange(len(self.impressions)) if at is None else at
+        return Lines.of(sequences, self.impressions.user[at], self.impressions.time[at], gap_s)
 
     def dense(self, at: np.ndarray, width: int, random: np.random.Generator | None = None) -> Lists:
         """Returns lists as padded tensors.

@@ -104,6 +104,7 @@ CHANGES = {
     "ranking.listwise": 0,
     "ranking.statistics": [],
     "ranking.dropout": 0.5,
+    "ranking.share": 0.4,
     "ranking.candidates": 3,
     "ranking.unknown": 0,
 }

@@ -110,6 +110,24 @@ def test_every_train_impression_is_learned_from_and_no_other(rich_dataset: Calla
     assert set(np.concatenate(met).ravel()) == set(np.flatnonzero(impressions.is_role("train")))
 
 
+def test_a_share_of_the_impressions_is_drawn_anew_each_epoch(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    impressions.statistics["click_6h"][:] = np.repeat(np.arange(len(impressions)), CANDIDATES)
+    settings = small(CLICK, "ranking.share=0.3", "training.rows=64", "model.max_length=127")
+    epochs = Epochs(dataset, settings, impressions)
+
+    def met(epoch: int) -> set[float]:
+        lists = [y["list.statistics"][y["list.candidate"] != PADDING_ROW] for _, y in epochs.batches(epoch)]
+        return set(np.concatenate(lists).ravel().tolist())
+
+    train = np.flatnonzero(impressions.is_role("train"))
+    first, second = met(0), met(1)
+    assert len(first) == round(0.3 * len(train))
+    assert first | second <= set(train.tolist())
+    assert first != second
+    assert met(0) == first
+
+
 def test_what_is_new_is_hidden_from_training(rich_dataset: Callable[..., Dataset]) -> None:
     """Before the log began everything was; an event of the same second is none before it."""
     dataset, impressions = shown_to(rich_dataset())
