@@ -16,6 +16,9 @@ class SampledOptions(Frozen):
     labels: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="event types by name of label; none: each type is one"
     )
+    values: dict[str, str] = Field(
+        default_factory=dict, description="numeric context columns of the events by name of value"
+    )
 
 
 class ImpressionOptions(Frozen):
@@ -31,6 +34,10 @@ class ImpressionOptions(Frozen):
     shown: str = Field("shown", description="without `id`: the column of the items shown")
     labels: dict[str, str] = Field(
         default_factory=lambda: {"click": "clicked"}, min_length=1, description="columns by name of label"
+    )
+    values: dict[str, str] = Field(
+        default_factory=dict,
+        description="columns of numbers by name: with `id` one a row, without, lists as long as `shown`",
     )
     context: dict[str, Literal["auto", "categorical", "numeric"]] = Field(
         default_factory=dict, description="columns that say under what circumstances, and their kinds"

@@ -13,7 +13,7 @@ from data_prep.impressions import Heads, Impressions
 from data_prep.log import Column
 from data_prep.options import PrepareOptions
 from data_prep.times import read_times
-from data_prep.values import as_numbers, encode, read_context
+from data_prep.values import as_numbers, encode, narrowed, read_context
 from tfrec.errors import DataError
 from tfrec.schema import ROLES
 
@@ -45,8 +45,15 @@ def read_lists(table: pa.Table, asked: ImpressionOptions, log: PrepareOptions) -
         labelled = _pairs(of, item.values.get_indexer(_like(encode(values), item.values)))
         reasons[f"{source} holds an item that was not shown"] = some(of[~np.isin(labelled, shown)])
         labels[name] = np.isin(shown, labelled).astype(np.int8)
+    numbers = {}
+    for name, source in asked.values.items():
+        of, found = _exploded(table, source)
+        short = np.bincount(of, minlength=table.num_rows) != np.bincount(row, minlength=table.num_rows)
+        reasons[f"{source} has not as many numbers as {asked.shown} has items"] = short
+        numbers[name] = np.full(len(row), np.nan, np.float32)
+        numbers[name][~short[row]] = narrowed(as_numbers(found))[~short[of]]
     offsets = np.searchsorted(row, np.arange(table.num_rows + 1)).astype(np.int64)
-    return Impressions(heads, offsets, item, labels).take(_good(reasons)), reasons
+    return Impressions(heads, offsets, item, labels, numbers).take(_good(reasons)), reasons
 
 
 def read_shown_items(table: pa.Table, asked: ImpressionOptions, log: PrepareOptions) -> Reading:
@@ -73,6 +80,9 @@ def read_shown_items(table: pa.Table, asked: ImpressionOptions, log: PrepareOpti
         offsets=np.append(first, len(order)).astype(np.int64),
         item=item.take(order),
         labels={name: values[order].astype(np.int8) for name, values in labels.items()},
+        values={
+            name: narrowed(column(table, source, as_numbers)[order]) for name, source in asked.values.items()
+        },
     )
     return found, reasons
 

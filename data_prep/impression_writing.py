@@ -12,7 +12,7 @@ from data_prep.impression_table import ImpressionTable
 from data_prep.log import Column
 from data_prep.splits import TEST, TRAIN, VAL
 from data_prep.vocabularies import TrainValues, train_values
-from tfrec.schema import FIRST_ROW, IMPRESSIONS_FILE, UNKNOWN_ROW, ImpressionFacts, Statistic
+from tfrec.schema import FIRST_ROW, IMPRESSIONS_FILE, UNKNOWN_ROW, ImpressionFacts, Statistic, Value
 
 
 def write_impressions(
@@ -40,7 +40,8 @@ def write_impressions(
         "role": pa.array(table.role),
         "item": pa.ListArray.from_arrays(places, pa.array(_rows(table.item, items, codes))),
     }
-    for prefix, lists in (("label", impressions.labels), ("statistic", table.statistics)):
+    told = {"label": impressions.labels, "value": impressions.values, "statistic": table.statistics}
+    for prefix, lists in told.items():
         for name, values in lists.items():
             columns[f"{prefix}.{name}"] = pa.ListArray.from_arrays(places, pa.array(values))
     if impressions.stands_for is not None:
@@ -51,6 +52,7 @@ def write_impressions(
     shown_in_train = train[impressions.of_candidate]
     facts = ImpressionFacts(
         labels=tuple(impressions.labels),
+        values=tuple(_value(name, v[shown_in_train]) for name, v in impressions.values.items()),
         context=context_facts(contexts, train),
         statistics=tuple(_statistic(name, v[shown_in_train]) for name, v in table.statistics.items()),
         train=int(train.sum()),
@@ -68,6 +70,12 @@ def _rows(item: np.ndarray, items: pd.Index, codes: pd.Index) -> np.ndarray:
     place = items.get_indexer(codes)
     of_code = np.where(place < 0, UNKNOWN_ROW, place + FIRST_ROW).astype(np.int32)
     return np.append(of_code, np.int32(UNKNOWN_ROW))[np.minimum(item, len(codes))]
+
+
+def _value(name: str, values: np.ndarray) -> Value:
+    known = values[np.isfinite(values)].astype(np.float64)
+    mean, std = (float(known.mean()), float(known.std())) if len(known) else (0.0, 0.0)
+    return Value(name=name, mean=mean, std=std if std > 0 else 1.0)
 
 
 def _statistic(name: str, values: np.ndarray) -> Statistic:

@@ -1,6 +1,6 @@
 """Impressions in memory: what was shown to whom, when, and what came of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class Impressions:
         offsets: [I + 1] int64, where each impression's candidates begin, and the end.
         item: [N] raw ids of the candidates.
         labels: [N] int8, 0 or 1, by name.
+        values: [N] float32 by name, NaN where there is none.
         stands_for: [N] float32, how many items each stands for; None: for itself.
     """
 
@@ -55,6 +56,7 @@ class Impressions:
     offsets: np.ndarray
     item: Column
     labels: dict[str, np.ndarray]
+    values: dict[str, np.ndarray] = field(default_factory=dict)
     stands_for: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -70,9 +72,14 @@ class Impressions:
         sizes = np.diff(self.offsets)[at]
         offsets = np.append(0, np.cumsum(sizes)).astype(np.int64)
         candidates = np.arange(offsets[-1]) + np.repeat(self.offsets[at] - offsets[:-1], sizes)
-        labels = {name: values[candidates] for name, values in self.labels.items()}
-        stands_for = None if self.stands_for is None else self.stands_for[candidates]
-        return Impressions(self.heads.take(at), offsets, self.item.take(candidates), labels, stands_for)
+        return Impressions(
+            heads=self.heads.take(at),
+            offsets=offsets,
+            item=self.item.take(candidates),
+            labels={name: values[candidates] for name, values in self.labels.items()},
+            values={name: values[candidates] for name, values in self.values.items()},
+            stands_for=None if self.stands_for is None else self.stands_for[candidates],
+        )
 
     def by_time(self) -> "Impressions":
         """Returns them in the order of time; those of one time as they were."""

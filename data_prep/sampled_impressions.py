@@ -45,7 +45,7 @@ def sampled_impressions(
         seed: of the lots.
 
     Raises:
-        SettingsError: a label names an event type that the log has not.
+        SettingsError: a label names an event type, or a value a column, that the log has not.
     """
     labels = _types_of_labels(log, asked)
     random = np.random.default_rng((seed, 1))
@@ -59,6 +59,7 @@ def sampled_impressions(
     for name, types in labels.items():
         has = np.isin(log.event.codes[after[own]], types)
         found[name] = np.bincount(place, has, len(positive)) > 0
+    values = _values(log, asked, after[own], place)
     drawn, stands_for = _draw(log, role, at, np.unique(key), asked.negatives, random)
     keys = np.concatenate([positive, drawn])
     order = np.lexsort((random.random(len(keys)), keys // items))
@@ -76,6 +77,7 @@ def sampled_impressions(
         offsets=np.append(0, np.cumsum(np.bincount(of, minlength=sessions))).astype(np.int64),
         item=Column(item.astype(np.int32), log.item.values),
         labels={n: np.concatenate([v, nothing])[order].astype(np.int8) for n, v in found.items()},
+        values={n: np.append(v, np.full(len(drawn), np.float32(np.nan)))[order] for n, v in values.items()},
         stands_for=np.concatenate([np.ones(len(positive)), stands_for])[order].astype(np.float32),
     ).by_time()
 
@@ -91,6 +93,27 @@ def _types_of_labels(log: Log, asked: SampledOptions) -> dict[str, np.ndarray]:
                 f"{', '.join(known)}"
             )
     return {name: np.array([known.index(t) for t in types]) for name, types in labels.items()}
+
+
+def _values(log: Log, asked: SampledOptions, event: np.ndarray, place: np.ndarray) -> dict[str, np.ndarray]:
+    """The numbers of each candidate that came: those of its first event.
+
+    Args:
+        event: [M] events from the moments on, in order.
+        place: [M] the candidate of each.
+    """
+    found = {}
+    for name, source in asked.values.items():
+        column = log.context.get(source)
+        if not isinstance(column, np.ndarray):
+            numeric = [n for n, values in log.context.items() if isinstance(values, np.ndarray)]
+            raise SettingsError(
+                f"--value {name}: {source!r} is no numeric context column of the events; such ones are "
+                f"{', '.join(numeric) or 'none'}"
+            )
+        first = np.unique(place, return_index=True)[1]
+        found[name] = column[event[first]]
+    return found
 
 
 def _moments(

@@ -92,10 +92,15 @@ def read_context(values: pa.Array, kind: str) -> Column | np.ndarray:
     if kind != "categorical":
         numbers = as_numbers(values) if kind == "numeric" else _numbers_of_all(values)
     if numbers is not None:
-        with np.errstate(over="ignore"):
-            narrow = numbers.astype(np.float32)
-        return np.where(np.isfinite(narrow), narrow, np.float32(np.nan))
+        return narrowed(numbers)
     return encode(values.cast(pa.string()), integers=False)
+
+
+def narrowed(numbers: np.ndarray) -> np.ndarray:
+    """Returns numbers as float32, NaN where one is not finite as such."""
+    with np.errstate(over="ignore"):
+        narrow = numbers.astype(np.float32)
+    return np.where(np.isfinite(narrow), narrow, np.float32(np.nan))
 
 
 def _numbers_of_all(values: pa.Array) -> np.ndarray | None:

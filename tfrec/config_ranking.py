@@ -15,7 +15,13 @@ RESERVED = ("item_id", "score", "next_item", RETRIEVAL)
 class TaskSettings(Frozen):
     """What a candidate is told apart by."""
 
-    label: str = Field(description="of the dataset's impressions")
+    label: str = Field(description="of the dataset's impressions; of regression: a value of theirs")
+    kind: Literal["binary", "regression"] = Field(
+        "binary", description="a probability, or the number itself, of candidates that have one"
+    )
+    strength: str | None = Field(
+        None, description="a value: candidates with the label count by it, as a share of its mean"
+    )
     weight: float = Field(1.0, gt=0, description="of its loss among those of all tasks")
     given: str | None = Field(
         None,
@@ -60,6 +66,18 @@ class RankingSettings(Frozen):
                     f"tasks.{name}: a task is named by letters, digits and _, as a Python variable, and not "
                     f"{', '.join(RESERVED)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _chances_come_first(self) -> "RankingSettings":
+        kinds = {name: task.kind for name, task in self.tasks.items()}
+        for name, task in self.tasks.items():
+            if task.kind == "regression" and (task.given or task.strength):
+                raise ValueError(f"tasks.{name}: `given` and `strength` are of binary tasks")
+            if kinds.get(task.given or "") == "regression":
+                raise ValueError(f"tasks.{name}: given={task.given!r} is no binary task")
+        if self.tasks and next(iter(kinds.values())) != "binary":
+            raise ValueError("tasks: the first one is measured while training, and must be binary")
         return self
 
     @model_validator(mode="after")

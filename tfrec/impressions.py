@@ -1,7 +1,7 @@
 """Impressions of a dataset folder in memory: flat arrays of candidates, impressions one after another."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ class Impressions:
         offsets: [I + 1] int64.
         item: [N] int32 rows of the item vocabulary.
         labels: [N] int8 by name.
+        values: [N] float32 by name, NaN where nothing came.
         statistics: [N] float32 by name, NaN where there was nothing.
         context: [I] int32 rows or float32 raw numbers, by name.
         stands_for: [N] float32, how many items of the catalogue each stands for; None: for itself.
@@ -45,6 +46,7 @@ class Impressions:
     labels: Mapping[str, np.ndarray]
     statistics: Mapping[str, np.ndarray]
     context: Mapping[str, np.ndarray]
+    values: Mapping[str, np.ndarray] = field(default_factory=dict)
     stands_for: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -78,6 +80,7 @@ class Impressions:
             labels={name: values[candidates] for name, values in self.labels.items()},
             statistics={name: values[candidates] for name, values in self.statistics.items()},
             context={name: values[at] for name, values in self.context.items()},
+            values={name: values[candidates] for name, values in self.values.items()},
             stands_for=None if self.stands_for is None else self.stands_for[candidates],
         )
 
@@ -94,7 +97,7 @@ class Impressions:
         facts = other.schema.impressions
         if facts is None:
             raise DataError("the model was trained on a dataset without impressions")
-        for what in ("labels", "statistics", "context"):
+        for what in ("labels", "values", "statistics", "context"):
             have, need = (_named_kinds(getattr(f, what)) for f in (self.facts, facts))
             if missing := sorted(set(need) - set(have)):
                 raise DataError(
@@ -146,14 +149,16 @@ class Impressions:
             labels={name: flat[f"label.{name}"] for name in facts.labels},
             statistics={s.name: flat[f"statistic.{s.name}"] for s in facts.statistics},
             context=context,
+            values={v.name: flat[f"value.{v.name}"] for v in facts.values},
             stands_for=flat.get("stands_for"),
         )
 
 
 def _list_columns(facts: ImpressionFacts) -> list[str]:
-    labels = [f"label.{name}" for name in facts.labels]
-    sampled = ["stands_for"] if facts.sampled else []
-    return ["item", *labels, *(f"statistic.{s.name}" for s in facts.statistics), *sampled]
+    found = ["item", *(f"label.{name}" for name in facts.labels)]
+    found += [f"value.{value.name}" for value in facts.values]
+    found += [f"statistic.{statistic.name}" for statistic in facts.statistics]
+    return [*found, "stands_for"] if facts.sampled else found
 
 
 def _places(ids: np.ndarray, known: np.ndarray) -> np.ndarray:

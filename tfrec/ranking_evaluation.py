@@ -33,6 +33,11 @@ def evaluate_ranking(
     slices = impression_slices(asked, dataset)
     tasks = {}
     for place, (name, task) in enumerate(model.spec.ranking.tasks.items()):
+        if task.kind == "regression":
+            tasks[name] = number_result(
+                probabilities[:, place], asked.values[task.label], asked.weight, slices
+            )
+            continue
         label, of_val = asked.labels[task.label], val.labels[task.label]
         known = val_probabilities[:, place], of_val, val.weight
         threshold = best_threshold(*known) if of_val.any() else None
@@ -80,6 +85,35 @@ def task_result(
                 bucket: Slice(impressions=int(mask.sum()), auc=_mean_or_none(within[mask]))
                 for bucket, mask in buckets.items()
             }
+            for name, buckets in slices.items()
+        },
+    )
+
+
+def number_result(predicted: np.ndarray, number: np.ndarray, weight: np.ndarray, slices: Masks) -> TaskResult:
+    """Returns the figures of a regression.
+
+    Args:
+        predicted: [N] of the candidates.
+        number: [N], NaN where there is none.
+        weight: [N] of the candidates.
+        slices: [I] bool by slice and bucket; there is no AUC of numbers.
+    """
+    known = np.isfinite(number)
+    found: dict[str, float] = {}
+    bins: tuple[np.ndarray, np.ndarray] = (np.zeros(0), np.zeros(0))
+    if known.any():
+        found = metrics.number_errors(predicted[known], number[known], weight[known])
+        bins = metrics.calibration(predicted[known], number[known], weight[known])[:2]
+    return TaskResult(
+        kind="regression",
+        share=float(np.average(known, weights=weight)) if len(known) else 0.0,
+        metrics=found,
+        threshold=None,
+        predicted=bins[0].tolist(),
+        observed=bins[1].tolist(),
+        slices={
+            name: {bucket: Slice(impressions=int(mask.sum()), auc=None) for bucket, mask in buckets.items()}
             for name, buckets in slices.items()
         },
     )

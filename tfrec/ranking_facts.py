@@ -2,13 +2,18 @@
 
 from tfrec.config_ranking import RankingSettings
 from tfrec.errors import SettingsError
-from tfrec.schema import ImpressionFacts, Statistic
+from tfrec.schema import ImpressionFacts, Statistic, Value
 
 
 def chosen_statistics(ranking: RankingSettings, facts: ImpressionFacts) -> tuple[Statistic, ...]:
     """Returns the statistics of impressions that are inputs, in the dataset's order."""
     chosen = ranking.statistics
     return tuple(s for s in facts.statistics if chosen is None or s.name in chosen)
+
+
+def value_facts(facts: ImpressionFacts, name: str) -> Value:
+    """Returns mean and deviation of a value."""
+    return next(value for value in facts.values if value.name == name)
 
 
 def require_ranking_facts(ranking: RankingSettings, facts: ImpressionFacts | None) -> None:
@@ -24,11 +29,18 @@ def require_ranking_facts(ranking: RankingSettings, facts: ImpressionFacts | Non
             "ranking.tasks learn from impressions, and the dataset has none. Prepare its log with "
             "--impressions FILE, or leave the tasks out."
         )
+    values = [value.name for value in facts.values]
     for name, task in ranking.tasks.items():
-        if task.label not in facts.labels:
+        what, have = ("value", values) if task.kind == "regression" else ("label", list(facts.labels))
+        if task.label not in have:
             raise SettingsError(
-                f"ranking.tasks.{name}.label: the dataset has no label {task.label!r}; its labels are "
-                f"{', '.join(facts.labels)}"
+                f"ranking.tasks.{name}.label: the dataset has no {what} {task.label!r}; its {what}s are "
+                f"{', '.join(have) or 'none'}"
+            )
+        if task.strength is not None and task.strength not in values:
+            raise SettingsError(
+                f"ranking.tasks.{name}.strength: the dataset has no value {task.strength!r}; its values are "
+                f"{', '.join(values) or 'none'}"
             )
     known = [s.name for s in facts.statistics]
     for name in ranking.statistics or ():

@@ -8,11 +8,12 @@ import numpy as np
 
 from tfrec.asides import Lines
 from tfrec.config import Settings
-from tfrec.config_ranking import RankingSettings
+from tfrec.config_ranking import RankingSettings, TaskSettings
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 from tfrec.impressions import Impressions
-from tfrec.ranking_facts import chosen_statistics, require_ranking_facts
+from tfrec.list_cuts import cut
+from tfrec.ranking_facts import chosen_statistics, require_ranking_facts, value_facts
 from tfrec.schema import PADDING_ROW
 from tfrec.sequences import Sequences
 
@@ -30,13 +31,17 @@ class RankingLists:
         new: [N] bool, candidates without an event before their moment. A model must not know their ids: the
             vocabulary has what ever gets an event, so that they would tell what is shown in vain.
         statistics: [N, S] float32 raw, NaN where there was nothing.
-        labels: [N] float32 by task.
+        labels: [N] float32 by task, 0 or 1; of regression standardised numbers, NaN where there is none.
+        strength: [N] float32 by task, what the candidates count beside their weights.
+        came: [N] bool, candidates with a label or number of some task.
     """
 
     impressions: Impressions
     new: np.ndarray
     statistics: np.ndarray
     labels: Mapping[str, np.ndarray]
+    strength: Mapping[str, np.ndarray]
+    came: np.ndarray
 
     @classmethod
     def of(cls, impressions: Impressions, dataset: Dataset, ranking: RankingSettings) -> "RankingLists":
@@ -52,14 +57,20 @@ class RankingLists:
         names = [s.name for s in chosen_statistics(ranking, impressions.facts)]
         nothing = np.zeros((len(impressions.item), 0), np.float32)
         columns = [impressions.statistics[name] for name in names]
+        labels = {name: _labels(impressions, task) for name, task in ranking.tasks.items()}
+        came = [
+            np.isfinite(labels[name]) if task.kind == "regression" else labels[name] > 0
+            for name, task in ranking.tasks.items()
+        ]
         return cls(
             impressions=impressions,
             new=first[impressions.item] >= impressions.time[impressions.of_candidate],
             statistics=np.stack(columns, axis=1) if columns else nothing,
-            labels={
-                name: impressions.labels[task.label].astype(np.float32)
-                for name, task in ranking.tasks.items()
+            labels=labels,
+            strength={
+                name: _strength(impressions, task) for name, task in ranking.tasks.items() if task.strength
             },
+            came=np.any(came, axis=0) if came else np.zeros(len(impressions.item), bool),
         )
 
     def log_odds(self, ranking: RankingSettings) -> np.ndarray:
@@ -69,6 +80,9 @@ class RankingLists:
         """
         found = []
         for name, task in ranking.tasks.items():
+            if task.kind == "regression":
+                found.append(0.0)  # its labels are standardised
+                continue
             among = self.impressions.weight.astype(np.float64)
             among = among if task.given is None else among * self.labels[task.given]
             share = (among * self.labels[name]).sum() / max(among.sum(), LEAST)
@@ -92,66 +106,58 @@ class RankingLists:
 
         Returns:
             `candidate` [M, C] int32 (PADDING_ROW: no candidate), `hidden` [M, C] bool (it is taken for an
-            unknown one), `statistics` [M, C, S] float32, `label.TASK` [M, C] float32, `weight` [M, C] float32
-            (how many candidates of its list each stands for), `length` [M] float32 (of the whole list), and
-            `context.NAME` [M].
+            unknown one), `statistics` [M, C, S] float32, `label.TASK` and `strength.TASK` [M, C] float32,
+            `weight` [M, C] float32 (how many candidates of its list each stands for), `length` [M] float32
+            (of the whole list), and `context.NAME` [M].
         """
         offsets = np.append(self.impressions.offsets, self.impressions.offsets[-1])
         sizes = np.where(at >= 0, offsets[at + 1] - offsets[at], 0)
         row = np.repeat(np.arange(len(at)), sizes)
         place = np.arange(len(row)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         source = offsets[at][row] + place
+        stands_for = self.impressions.weight[source]
         if random is not None:
-            any_label = np.max([values[source] for values in self.labels.values()], axis=0) > 0
-            lot = np.lexsort((random.random(len(source)), ~any_label, row))
-            source, any_label = source[lot], any_label[lot]
-            kept, place, stands_for = _kept(any_label, row, place, sizes, width)
-            row, source, place, stands_for = (x[kept] for x in (row, source, place, stands_for))
-        else:
-            stands_for = np.ones(len(source))
-        candidate = np.full((len(at), width), PADDING_ROW, np.int32)
-        candidate[row, place] = self.impressions.item[source]
-        hidden = np.zeros((len(at), width), np.bool_)
-        hidden[row, place] = self.new[source]
-        statistics = np.full((len(at), width, self.statistics.shape[1]), np.nan, np.float32)
-        statistics[row, place] = self.statistics[source]
-        weight = np.zeros((len(at), width), np.float32)
-        weight[row, place] = stands_for * self.impressions.weight[source]
-        found = {"candidate": candidate, "hidden": hidden, "statistics": statistics, "weight": weight}
-        found["length"] = sizes.astype(np.float32)
-        for task, values in self.labels.items():
-            label = np.zeros((len(at), width), np.float32)
-            label[row, place] = values[source]
-            found[f"label.{task}"] = label
+            came = self.came[source]
+            lot = np.lexsort((random.random(len(source)), ~came, row))
+            kept, place, others = cut(came[lot], row, place, sizes, width)
+            row, source, place = row[kept], source[lot][kept], place[kept]
+            stands_for = stands_for[lot][kept] * others[kept]
+
+        def laid(values: np.ndarray, nothing: float) -> np.ndarray:
+            """[M, C] of values that lie as `source` does."""
+            found = np.full((len(at), width, *values.shape[1:]), nothing, values.dtype)
+            found[row, place] = values
+            return found
+
+        found = {
+            "candidate": laid(self.impressions.item[source].astype(np.int32), PADDING_ROW),
+            "hidden": laid(self.new[source], False),
+            "statistics": laid(self.statistics[source], np.nan),
+            "weight": laid(stands_for.astype(np.float32), 0),
+            "length": sizes.astype(np.float32),
+        }
+        found |= {f"label.{task}": laid(values[source], 0) for task, values in self.labels.items()}
+        found |= {f"strength.{task}": laid(values[source], 1) for task, values in self.strength.items()}
         for name, values in self.impressions.context.items():
             nothing = np.nan if values.dtype.kind == "f" else PADDING_ROW
             found[f"context.{name}"] = np.append(values, values.dtype.type(nothing))[at]
         return found
 
 
-def _kept(
-    any_label: np.ndarray, row: np.ndarray, place: np.ndarray, sizes: np.ndarray, width: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cuts lists, candidates with a label first in each; of these as many as there is room, or half of it.
+def _labels(impressions: Impressions, task: TaskSettings) -> np.ndarray:
+    if task.kind == "binary":
+        return impressions.labels[task.label].astype(np.float32)
+    facts = value_facts(impressions.facts, task.label)
+    return (impressions.values[task.label] - np.float32(facts.mean)) / np.float32(facts.std)
 
-    Args:
-        any_label, row, place: [N] whether each has a label, its list, and its place there.
-        sizes: [M] of the lists.
-        width: the most that are kept.
 
-    Returns:
-        [N] which are kept, the places of these, and for how many of its list each stands.
-    """
-    labelled = np.bincount(row, any_label, minlength=len(sizes)).astype(np.int64)
-    others = sizes - labelled
-    first = np.minimum(labelled, np.maximum(width // 2, width - others))
-    rest = np.minimum(others, width - first)
-    of_others = place - labelled[row]
-    kept = np.where(any_label, place < first[row], of_others < rest[row])
-    stands_for = np.where(
-        any_label, (labelled / np.maximum(first, 1))[row], (others / np.maximum(rest, 1))[row]
-    )
-    return kept, np.where(any_label, place, of_others + first[row]), stands_for
+def _strength(impressions: Impressions, task: TaskSettings) -> np.ndarray:
+    """[N] float32: of those with the label a value as a share of its mean, 1 where there is none."""
+    assert task.strength is not None
+    mean = value_facts(impressions.facts, task.strength).mean
+    share = impressions.values[task.strength] / np.float32(mean if mean > 0 else 1)
+    counts = (impressions.labels[task.label] > 0) & np.isfinite(share)
+    return np.where(counts, np.maximum(share, 0), 1).astype(np.float32)
 
 
 def training_impressions(folder: Path, dataset: Dataset, settings: Settings) -> Impressions | None:
@@ -167,9 +173,12 @@ def training_impressions(folder: Path, dataset: Dataset, settings: Settings) -> 
     impressions = Impressions.load(folder, dataset)
     train = impressions.is_role("train")[impressions.of_candidate]
     for name, task in settings.ranking.tasks.items():
-        if not impressions.labels[task.label][train].any():
+        what, came = "label", impressions.labels.get(task.label)
+        if task.kind == "regression":
+            what, came = "value", np.isfinite(impressions.values[task.label])
+        if came is None or not came[train].any():
             raise DataError(
-                f"no train impression of {folder} has the label {task.label!r}: the task {name!r} has "
+                f"no train impression of {folder} has the {what} {task.label!r}: the task {name!r} has "
                 "nothing to learn from"
             )
     return impressions

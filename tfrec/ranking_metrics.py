@@ -67,6 +67,22 @@ def log_loss(probability: np.ndarray, label: np.ndarray, weight: np.ndarray | No
     return float(-np.average(np.where(label > 0, np.log(p), np.log1p(-p)), weights=weight))
 
 
+def number_errors(predicted: np.ndarray, number: np.ndarray, weight: np.ndarray) -> dict[str, float]:
+    """Returns rmse, mae, and r2: 1 - squared errors / squared distances to the mean; 0 where all are equal.
+
+    Args:
+        predicted, number, weight: [N].
+    """
+    error = predicted.astype(np.float64) - number
+    square = np.average(error**2, weights=weight)
+    variance = np.average((number - np.average(number, weights=weight)) ** 2, weights=weight)
+    return {
+        "rmse": float(np.sqrt(square)),
+        "mae": float(np.average(np.abs(error), weights=weight)),
+        "r2": float(1 - square / variance) if variance > 0 else 0.0,
+    }
+
+
 def calibration(
     probability: np.ndarray, label: np.ndarray, weight: np.ndarray | None = None, bins: int = 10
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
 from tfrec.prediction import row_steps
 from tfrec.query import Query
+from tfrec.ranking_facts import value_facts
 from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_task import log_probabilities
 
@@ -61,8 +62,15 @@ class RankingPredictor:
 
 
 def probabilities(model: TwoTowerModel, query: Query, at: tf.Tensor, lists: Tensors) -> tf.Tensor:
-    """Returns the probability of each task for each candidate: [M, C, T] float32.
+    """Returns the probability of each task for each candidate, or its number: [M, C, T] float32.
 
     Args: as `TwoTowerModel.rank`.
     """
-    return tf.exp(log_probabilities(model.rank(query, at, lists), model.spec)[0])
+    spec = model.spec
+    logits = model.rank(query, at, lists)
+    chances = tf.unstack(tf.exp(log_probabilities(logits, spec)[0]), axis=-1)
+    for place, task in enumerate(spec.ranking.tasks.values()):
+        if task.kind == "regression" and spec.impressions is not None:
+            facts = value_facts(spec.impressions, task.label)
+            chances[place] = facts.mean + facts.std * logits[..., place]
+    return tf.stack(chances, axis=-1)

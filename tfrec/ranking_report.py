@@ -21,6 +21,9 @@ TITLES = {
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "r2": "share of the variance explained",
 }
 
 
@@ -41,6 +44,8 @@ def metrics_table(evaluation: RankingEvaluation) -> Table:
     table = _table(f"Candidates: {evaluation.source}", caption, evaluation, "metric")
     for name, title in TITLES.items():
         values = [task.metrics.get(name) for task in evaluation.tasks.values()]
+        if all(value is None for value in values):
+            continue
         table.add_row(title, *("-" if value is None else f"{value:.4f}" for value in values))
     thresholds = [task.threshold for task in evaluation.tasks.values()]
     table.add_row("threshold, chosen on val", *("-" if t is None else f"{t:.4f}" for t in thresholds))
@@ -66,7 +71,8 @@ def save_reliability(evaluation: RankingEvaluation, folder: Path) -> None:
     figure = Figure(figsize=(5.4, 4.6), layout="constrained")
     axes = figure.subplots()
     most = 0.0
-    for colour, (name, task) in zip(COLOURS * len(evaluation.tasks), evaluation.tasks.items(), strict=False):
+    chances = {name: task for name, task in evaluation.tasks.items() if task.kind == "binary"}
+    for colour, (name, task) in zip(COLOURS * len(chances), chances.items(), strict=False):
         axes.plot(task.predicted, task.observed, marker="o", markersize=4, color=colour, label=name)
         most = max([most, *task.predicted, *task.observed])
     axes.plot([0, most], [0, most], color="grey", linewidth=1, linestyle="--", label="as predicted")

@@ -1,6 +1,7 @@
 """What an evaluation of ranking has found, as it stands in `ranking.json`."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -20,14 +21,16 @@ class Slice(Frozen):
 class TaskResult(Frozen):
     """One task's figures."""
 
-    share: float = Field(description="of candidates that have the label")
+    kind: Literal["binary", "regression"] = "binary"
+    share: float = Field(description="of candidates that have the label, or a number")
     metrics: Metrics = Field(
-        description="auc, mrr, ndcg@5, ndcg@10: means over impressions; auc_by_user: over users; "
-        "auc_overall; log_loss, calibration_error; precision, recall, f1 at the threshold"
+        description="of regression: rmse, mae, r2; else auc, mrr, ndcg@5, ndcg@10: means over impressions; "
+        "auc_by_user: over users; auc_overall; log_loss, calibration_error; precision, recall, f1 at the "
+        "threshold"
     )
     threshold: float | None = Field(description="with the highest F1 on val impressions; None without any")
-    predicted: list[float] = Field(description="mean probabilities of bins of as many candidates each")
-    observed: list[float] = Field(description="shares of the label in these bins")
+    predicted: list[float] = Field(description="mean predictions of bins of as many candidates each")
+    observed: list[float] = Field(description="shares of the label, or mean numbers, in these bins")
     slices: dict[str, dict[str, Slice]] = Field(description="by slice and bucket")
 
 

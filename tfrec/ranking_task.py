@@ -46,7 +46,8 @@ class RankingTask:
     """What lists of candidates teach: whether each came, and which of a list.
 
     `tfrs.tasks.Ranking` with a loss of its own: of each list Σ_c -log p(label_c), and `listwise` times the
-    softmax over the list, -Σ_c label_c log(p_c / Σ p) / Σ label, which knows an order alone. Of a list that
+    softmax over the list, -Σ_c label_c log(p_c / Σ p) / Σ label, which knows an order alone. Of regression it
+    is half the squared error of the standardised number, over the candidates that have one. Of a list that
     was cut, candidates count as those that they stand for.
 
     Args:
@@ -62,21 +63,31 @@ class RankingTask:
 
         Args:
             logits: [M, C, T].
-            lists: `weight` [M, C] float32, how many candidates each stands for, 0 where there is none, and
-                `label.TASK` [M, C] float32.
+            lists: `weight` [M, C] float32, how many candidates each stands for, 0 where there is none,
+                `label.TASK` [M, C] float32, and `strength.TASK` where the task has one.
         """
-        labels = tf.stack([lists[f"label.{name}"] for name in self.spec.ranking.tasks], axis=-1)
-        return self.task.call(labels, logits, sample_weight=lists["weight"], compute_metrics=False)
+        tasks = self.spec.ranking.tasks
+        labels = tf.stack([lists[f"label.{name}"] for name in tasks], axis=-1)
+        weights = [
+            lists["weight"] * lists[f"strength.{name}"] if task.strength else lists["weight"]
+            for name, task in tasks.items()
+        ]
+        return self.task.call(labels, logits, sample_weight=tf.stack(weights, axis=-1), compute_metrics=False)
 
     def _loss(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
-        ranking, weight = self.spec.ranking, sample_weight[..., None]
+        ranking, weight = self.spec.ranking, sample_weight
+        regression = tf.constant([task.kind == "regression" for task in ranking.tasks.values()])
+        known = tf.math.is_finite(y_true)
+        y_true = tf.where(known, y_true, 0.0)
+        squares = tf.where(known, tf.square(y_pred - y_true) / 2, 0.0)
         came, not_came = log_probabilities(y_pred, self.spec)
-        losses = tf.reduce_sum(-weight * (y_true * came + (1 - y_true) * not_came), axis=1)
+        entropy = -(y_true * came + (1 - y_true) * not_came)
+        losses = tf.reduce_sum(weight * tf.where(regression, squares, entropy), axis=1)
         if ranking.listwise:
             stands = came + tf.math.log(tf.maximum(weight, LEAST))
             total = tf.reduce_logsumexp(tf.where(weight > 0, stands, MASKED), axis=1, keepdims=True)
             count = tf.reduce_sum(y_true, axis=1)
             order = -tf.reduce_sum(y_true * (came - total), axis=1) / tf.maximum(count, 1.0)
-            losses += ranking.listwise * order
-        some = tf.cast(tf.reduce_sum(sample_weight, axis=1) > 0, tf.float32)
+            losses += tf.where(regression, 0.0, ranking.listwise * order)
+        some = tf.cast(tf.reduce_any(weight > 0, axis=[1, 2]), tf.float32)
         return tf.reduce_sum(losses, axis=0) / tf.maximum(tf.reduce_sum(some), 1.0)

@@ -98,10 +98,19 @@ class Statistic(Frozen):
     std: float = 1.0
 
 
+class Value(Frozen):
+    """A number that came of a candidate; mean and deviation over train candidates that have one."""
+
+    name: str
+    mean: float = 0.0
+    std: float = 1.0
+
+
 class ImpressionFacts(Frozen):
     """What the impressions of a dataset are."""
 
     labels: tuple[str, ...]
+    values: tuple[Value, ...] = ()
     context: tuple[ContextColumn, ...] = ()
     statistics: tuple[Statistic, ...]
     train: int

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import typer
@@ -150,6 +151,26 @@ def test_a_label_of_a_row_is_0_or_1(shop_log: Callable[..., pd.DataFrame], tmp_p
         "clicked is neither 0 nor 1",
         "item_id stands twice in an impression",
     ]
+
+
+def test_numbers_that_came_of_candidates(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:
+    """Lists as long as the items, or a number a row; what is missing stays so."""
+    numbers = [[1.5, None, 3.0], [4.0, 5.0], [None, 7.0]]
+    lists = SHOWN.assign(dwell=numbers)
+    found = prepare(tmp_path, shop_log(), lists, values={"read": "dwell"})
+    expected = np.array([4.0, 5.0, np.nan, 7.0, 1.5, np.nan, 3.0], np.float32)  # by time
+    np.testing.assert_array_equal(found.values["read"], expected)
+    (facts,) = found.facts.values
+    assert (facts.name, facts.mean) == ("read", pytest.approx(np.nanmean(expected)))
+    one = rows_of(SHOWN).sort_index(kind="stable")
+    one["dwell"] = lists.explode(["shown", "dwell"])["dwell"].astype(float)
+    rows = prepare(tmp_path, shop_log(), one, "csv", id="number", values={"read": "dwell"})
+    orders = [np.lexsort((f.values["read"], f.item, f.of_candidate)) for f in (found, rows)]
+    told = [f.values["read"][order] for f, order in zip((found, rows), orders, strict=True)]
+    np.testing.assert_array_equal(*told)
+    short = SHOWN.assign(dwell=[[1.0], *numbers[1:]])
+    with pytest.raises(DataError, match="dwell has not as many numbers as shown has items"):
+        prepare(tmp_path, shop_log(), short, values={"read": "dwell"})
 
 
 def test_what_cannot_be_is_said(shop_log: Callable[..., pd.DataFrame], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Impressions of logs that have none: what is in them, and what it stands for."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,20 @@ def test_labels_are_groups_of_event_types() -> None:
         sampled_impressions(
             log, session, role, SampledOptions(labels={"like": ("like",)}), ordered=True, seed=0
         )
+
+
+def test_numbers_are_those_of_the_first_event() -> None:
+    log, session, role = log_of([(0, 0, 1, 0, False), (0, 0, 2, 1, False), (0, 0, 1, 1, False)])
+    numbers = np.array([3.0, np.nan, 8.0], np.float32)
+    log = replace(log, context={"price": numbers, "shop": log.item})
+    asked = SampledOptions(values={"paid": "price"})
+    found = sampled_impressions(log, session, role, asked, ordered=False, seed=0)
+    by_item = dict(zip(found.item.codes.tolist(), found.values["paid"].tolist(), strict=True))
+    assert by_item[1] == 3.0
+    assert np.isnan(by_item[2])
+    wrong = SampledOptions(values={"paid": "shop"})
+    with pytest.raises(SettingsError, match=r"'shop' is no numeric context .* such ones are price"):
+        sampled_impressions(log, session, role, wrong, ordered=False, seed=0)
 
 
 def command(tmp_path: Path, log: pd.DataFrame, *options: str):  # type: ignore[no-untyped-def]

@@ -19,7 +19,8 @@ from tfrec.export import export
 from tfrec.impressions import Impressions
 from tfrec.layers.seeds import set_seeds
 from tfrec.model import TwoTowerModel
-from tfrec.ranking_evaluation import list_metrics
+from tfrec.ranking_evaluation import list_metrics, number_result
+from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_metrics import log_loss
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.ranking_task import RankingTask, log_probabilities
@@ -63,6 +64,53 @@ def test_the_loss_by_hand() -> None:
         total += -np.sum(w * np.where(y > 0, np.log(p), np.log(1 - p)))
         total += 0.5 * -np.sum(y * np.log(p / (w * p).sum())) / y.sum()
     assert found == pytest.approx(total / 2, rel=1e-5)
+
+
+NUMBERS = "ranking.tasks={click: {label: click}, dwell: {label: dwell, kind: regression}}"
+
+
+def test_the_loss_of_numbers_and_of_strength_by_hand() -> None:
+    """A list of three, one of which has no number; and one that is empty."""
+    tasks = "{a: {label: a, strength: s}, b: {label: b, kind: regression}}"
+    settings = load_settings(None, [f"ranking.tasks={tasks}", "ranking.listwise=0"])
+    logits = np.array([[[1.0, 2.0], [0.0, -1.0], [-2.0, 9.0]], [[3.0, 3.0]] * 3], np.float32)
+    lists = {
+        "weight": np.array([[1.0, 2.0, 1.0], [0.0] * 3], np.float32),
+        "label.a": np.array([[1.0, 0.0, 1.0], [0.0] * 3], np.float32),
+        "strength.a": np.array([[3.0, 1.0, 0.5], [1.0] * 3], np.float32),
+        "label.b": np.array([[0.5, 1.0, np.nan], [0.0] * 3], np.float32),
+    }
+    spec = ModelSpec.model_construct(ranking=settings.ranking)
+    found = RankingTask(spec)(tf.constant(logits), {name: tf.constant(v) for name, v in lists.items()})
+    p = 1 / (1 + np.exp(-logits[0, :, 0]))
+    entropy = -(3 * np.log(p[0]) + 2 * np.log(1 - p[1]) + 0.5 * np.log(p[2]))
+    squares = 1.5**2 / 2 + 2 * 2.0**2 / 2
+    np.testing.assert_allclose(found, [entropy, squares], rtol=1e-5)
+
+
+def test_numbers_come_in_their_own_units(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    model, _ = built(dataset, impressions, small(NUMBERS))
+    few = impressions.take(np.arange(6))
+    found = RankingPredictor(model, quiet=True)(dataset, few)
+    assert ((found[:, 0] > 0) & (found[:, 0] < 1)).all()
+    # At first a network says about the mean, whose labels are standardised.
+    facts = impressions.facts.values[0]
+    assert found[:, 1].mean() == pytest.approx(facts.mean, abs=4 * facts.std)
+    model.ranker.head.bias.assign_add([0.0, 2.0])
+    moved = RankingPredictor(model, quiet=True)(dataset, few)
+    np.testing.assert_allclose(moved[:, 1] - found[:, 1], 2 * facts.std, rtol=1e-3)
+    np.testing.assert_allclose(moved[:, 0], found[:, 0], rtol=1e-4)
+
+
+def test_strength_is_a_share_of_the_mean_where_there_is_a_label(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    settings = small("ranking.tasks={click: {label: click, strength: dwell}}")
+    found = RankingLists.of(impressions, dataset, settings.ranking).strength["click"]
+    share = impressions.values["dwell"] / impressions.facts.values[0].mean
+    counts = (impressions.labels["click"] > 0) & np.isfinite(share)
+    np.testing.assert_allclose(found, np.where(counts, share, 1), rtol=1e-5)
+    assert counts.any()
 
 
 def test_mixed_precision_and_numbers_as_context(rich_dataset: Callable[..., Dataset]) -> None:
@@ -159,7 +207,7 @@ def test_it_learns_what_the_statistic_says(rich_dataset: Callable[..., Dataset])
     dataset, impressions = shown_to(rich_dataset())
     fast = ["model.blocks=1", "model.rules=0", "ranking.attention=false", "training.xla=false"]
     learned = ["ranking.retrieval=false", "training.learning_rate=0.02", "training.epochs=24"]
-    settings = small(CLICK, *fast, *learned)
+    settings = small(NUMBERS, *fast, *learned)
     model, epochs = built(dataset, impressions, settings)
     compile_model(model, settings, epochs.steps)
     set_seeds(model, settings.seed, 0)
@@ -167,11 +215,13 @@ def test_it_learns_what_the_statistic_says(rich_dataset: Callable[..., Dataset])
         for x, y in epochs.batches(epoch):
             model.train_on_batch(x, y)
     val = impressions.take(np.flatnonzero(impressions.is_role("val")))
-    probabilities = RankingPredictor(model, quiet=True)(dataset, val)[:, 0]
+    probabilities, dwell = RankingPredictor(model, quiet=True)(dataset, val).T
     found = list_metrics(probabilities, val.labels["click"], val.offsets, val.user_id)
     assert found["auc"] > 0.9
     assert found["auc_by_user"] > 0.85
     assert log_loss(probabilities, val.labels["click"]) < 0.4  # that of the share alone is 0.50
+    errors = number_result(dwell, val.values["dwell"], val.weight, {})
+    assert errors.metrics["r2"] > 0.5
 
 
 def test_answers_do_not_depend_on_what_is_asked_beside(rich_dataset: Callable[..., Dataset]) -> None:
@@ -194,6 +244,11 @@ def test_what_the_dataset_has_not_is_refused(rich_dataset: Callable[..., Dataset
         ModelSpec.of(small(CLICK), plain)
     with pytest.raises(SettingsError, match=r"tasks.like.label: .* no label 'liked'; its .* click, buy"):
         ModelSpec.of(small("ranking.tasks={like: {label: liked}}"), dataset)
+    price = "ranking.tasks={a: {label: click}, b: {label: price, kind: regression}}"
+    with pytest.raises(SettingsError, match=r"no value 'price'; its values are dwell"):
+        ModelSpec.of(small(price), dataset)
+    with pytest.raises(SettingsError, match=r"tasks.a.strength: the dataset has no value 'click'"):
+        ModelSpec.of(small("ranking.tasks={a: {label: click, strength: click}}"), dataset)
     with pytest.raises(SettingsError, match="no statistic 'ctr'; it has click_6h"):
         ModelSpec.of(small(CLICK, "ranking.statistics=[ctr]"), dataset)
 
@@ -204,6 +259,15 @@ def test_what_the_dataset_has_not_is_refused(rich_dataset: Callable[..., Dataset
         ("ranking.tasks={order: {label: buy, given: click}}", "given='click' is none of the tasks order"),
         ("ranking.tasks={a: {label: x, given: b}, b: {label: y, given: a}}", "is given itself"),
         ("ranking.retrieval=false", "leaves nothing to learn"),
+        ("ranking.tasks={a: {label: x, kind: regression}}", "the first one .* must be binary"),
+        (
+            "ranking.tasks={a: {label: x}, b: {label: y, kind: regression, given: a}}",
+            "`given` and `strength` are of binary tasks",
+        ),
+        (
+            "ranking.tasks={a: {label: x}, b: {label: y, kind: regression}, c: {label: z, given: b}}",
+            "given='b' is no binary task",
+        ),
         ("ranking.experts=4", "experts need sharing=mmoe or sharing=ple"),
         ("ranking.sharing=mmoe", "needs at least two tasks"),
         ("ranking.expert_levels=2", "needs sharing=ple"),

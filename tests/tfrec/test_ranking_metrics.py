@@ -59,6 +59,14 @@ def test_log_loss_by_hand_and_at_the_ends() -> None:
     assert weighed == pytest.approx(-(np.log(0.9) + 3 * np.log(0.8)) / 4)
 
 
+def test_errors_of_numbers_by_hand() -> None:
+    found = metrics.number_errors(np.array([1.0, 4.0]), np.array([2.0, 6.0]), np.array([1.0, 3.0]))
+    variance = (1 * 3.0**2 + 3 * 1.0**2) / 4  # around the mean of 5
+    expected = {"rmse": np.sqrt((1 + 3 * 4) / 4), "mae": (1 + 3 * 2) / 4, "r2": 1 - 13 / 4 / variance}
+    assert found == pytest.approx(expected)
+    assert metrics.number_errors(np.array([1.0]), np.array([2.0]), np.ones(1))["r2"] == 0
+
+
 def test_calibration_compares_what_was_foretold_with_what_came() -> None:
     probability = np.repeat([0.1, 0.5], 10)
     label = np.array([1] + [0] * 9 + [1] * 8 + [0] * 2)

@@ -50,6 +50,12 @@ def prepare(
             "NAME=TYPE|TYPE, default each event type"
         ),
     ] = None,
+    value: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="numbers of shown items, as NAME=COLUMN; of sampled ones a numeric context column of events"
+        ),
+    ] = None,
     impression_context: Annotated[
         list[str] | None, typer.Option(help="a column of theirs, as NAME or NAME:numeric or NAME:categorical")
     ] = None,
@@ -104,11 +110,14 @@ def prepare(
             id=impression_id,
             shown=shown,
             labels=None if sampled_impressions else _named("--label", label),
+            values=None if sampled_impressions else _named("--value", value),
             context=_pairs("--impression-context", impression_context),
             counted=count_label,
             role=impression_role,
         ),
-        "sampled_impressions": _sampled(sampled_impressions, _named("--label", label)),
+        "sampled_impressions": _sampled(
+            sampled_impressions, _named("--label", label), _named("--value", value)
+        ),
         "session_gap_s": session_gap,
         "ordered_sessions": _not(unordered_sessions),
         "has_clock": clock,
@@ -147,12 +156,14 @@ def _impressions(file: Path | None, **given: Any) -> dict[str, Any] | None:
     return None if file is None else {"file": file, **chosen}
 
 
-def _sampled(negatives: int | None, labels: dict[str, str] | None) -> dict[str, Any] | None:
+def _sampled(
+    negatives: int | None, labels: dict[str, str] | None, values: dict[str, str] | None
+) -> dict[str, Any] | None:
     """Options of impressions that are made of the log; None where they are not asked for."""
     if negatives is None:
         return None
     types = {name: tuple(text.split("|")) for name, text in (labels or {}).items()}
-    return {"negatives": negatives, "labels": types}
+    return {"negatives": negatives, "labels": types, "values": values or {}}
 
 
 def _named(option: str, values: list[str] | None) -> dict[str, str] | None:
