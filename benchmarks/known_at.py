@@ -9,6 +9,9 @@ from tfrec.dataset import Dataset
 class KnownAt:
     """Statistics from events alone: those of datasets with sampled impressions.
 
+    Sessions without an order have the time of their begin in a dataset, and preparation counts real ones: the
+    two agree where a session is of one moment, as a basket is.
+
     Args:
         dataset: whose events are counted.
         names: of the statistics, in the order that a model takes them.
@@ -36,7 +39,10 @@ class KnownAt:
         pair = np.where(self.pairs[pair] == self._pair(user, item), pair, len(self.pairs))
         found = item_statistics(self.events, nothing, {}, item, time)
         found |= pair_statistics(self.had, nothing, pair, time)
-        return np.stack([found[name] for name in self.names], axis=-1).reshape(*shape, -1)
+        columns = np.zeros((len(item), len(self.names)), np.float32)
+        for place, name in enumerate(self.names):
+            columns[:, place] = found[name]
+        return columns.reshape(*shape, len(self.names))
 
     def _pair(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
         return user.astype(np.int64) * self.items + item

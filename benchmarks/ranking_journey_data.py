@@ -33,7 +33,7 @@ def prepare(folder: Path) -> DatasetSchema:
         again=bought_again(events), promotion=promoted.to_numpy(), role=earlier_roles(events)
     )
     events = events[events.role != ""]
-    baskets(events).to_parquet(folder / SHOWN, index=False)
+    baskets(events[~not_known_yet(events)]).to_parquet(folder / SHOWN, index=False)
     events.drop(columns=list(LABELS)).to_parquet(folder / EVENTS, index=False)
     options |= judge.KNOWN["completejourney"] | {
         "impressions": {
@@ -64,6 +64,12 @@ def earlier_roles(events: pd.DataFrame) -> np.ndarray:
     start = events.groupby("session_id").timestamp.transform("min")
     val = start > start[events.role == "train"].max() - FORTNIGHT
     return np.select([events.role == "test", events.role == "val", val], ["", "test", "val"], "train")
+
+
+def not_known_yet(events: pd.DataFrame) -> np.ndarray:
+    """[E] bool: train events of which val alone would tell what is bought again."""
+    begin = events.timestamp[events.role == "val"].min()
+    return ((events.role == "train") & (events.timestamp > begin - FORTNIGHT)).to_numpy()
 
 
 def baskets(events: pd.DataFrame) -> pd.DataFrame:

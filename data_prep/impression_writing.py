@@ -44,6 +44,8 @@ def write_impressions(
     for prefix, lists in told.items():
         for name, values in lists.items():
             columns[f"{prefix}.{name}"] = pa.ListArray.from_arrays(places, pa.array(values))
+    if heads.session is not None:
+        columns["session"] = pa.array(heads.session)
     if impressions.stands_for is not None:
         columns["stands_for"] = pa.ListArray.from_arrays(places, pa.array(impressions.stands_for))
     for name, found in contexts.items():
@@ -81,4 +83,5 @@ def _value(name: str, values: np.ndarray) -> Value:
 def _statistic(name: str, values: np.ndarray) -> Statistic:
     logs = np.log1p(values[np.isfinite(values)].astype(np.float64))
     mean, std = (float(logs.mean()), float(logs.std())) if len(logs) else (0.0, 0.0)
-    return Statistic(name=name, mean=mean, std=std if std > 0 else 1.0)
+    lacks = len(logs) < len(values)
+    return Statistic(name=name, mean=mean, std=std if std > 0 else 1.0, lacks=lacks)

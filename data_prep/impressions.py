@@ -17,6 +17,7 @@ class Heads:
         time: [I] int64 unix seconds.
         context: categorical columns, or [I] float32 numbers.
         role: [I] int8 where the file says it; else None.
+        session: [I] int32 number of its session among those of the user, where that is known; else None.
     """
 
     id: Column
@@ -24,6 +25,7 @@ class Heads:
     time: np.ndarray
     context: dict[str, Column | np.ndarray]
     role: np.ndarray | None
+    session: np.ndarray | None = None
 
     def take(self, at: np.ndarray) -> "Heads":
         """Returns those at the given places."""
@@ -36,6 +38,7 @@ class Heads:
                 for name, values in self.context.items()
             },
             role=None if self.role is None else self.role[at],
+            session=None if self.session is None else self.session[at],
         )
 
 

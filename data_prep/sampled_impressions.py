@@ -33,8 +33,9 @@ def sampled_impressions(
 
     Its moment is that of one of the session's events, drawn by lot; without an order inside sessions, their
     begin. Its candidates are the items of the session's events from then on, with labels by the types of
-    these events, and items drawn uniformly from those of the catalogue that had a train event before. Each of
-    these stands for as many as were not drawn, so that probabilities are those of the whole catalogue.
+    these events, and items drawn uniformly. All had a train event before: that an item is new would tell that
+    somebody will have it. What was drawn stands for as many as were not, so that probabilities are those of
+    the whole catalogue.
 
     Args:
         log: E events, in order of users and sessions.
@@ -53,14 +54,16 @@ def sampled_impressions(
     items = len(log.item.values)
     after = np.flatnonzero(log.time >= at.time[session])
     key = session[after] * items + log.item.codes[after]
+    first = _first_times(log, role)
     own = role[after] == at.role[session[after]]
+    own &= first[log.item.codes[after]] < at.time[session[after]]
     positive, place = np.unique(key[own], return_inverse=True)
     found = {}
     for name, types in labels.items():
         has = np.isin(log.event.codes[after[own]], types)
         found[name] = np.bincount(place, has, len(positive)) > 0
     values = _values(log, asked, after[own], place)
-    drawn, stands_for = _draw(log, role, at, np.unique(key), asked.negatives, random)
+    drawn, stands_for = _draw(first, at, np.unique(key), asked.negatives, random)
     keys = np.concatenate([positive, drawn])
     order = np.lexsort((random.random(len(keys)), keys // items))
     of, item = keys[order] // items, keys[order] % items
@@ -73,6 +76,7 @@ def sampled_impressions(
             time=at.time,
             context={},
             role=at.role,
+            session=_of_user(log, session)[at.event],
         ),
         offsets=np.append(0, np.cumsum(np.bincount(of, minlength=sessions))).astype(np.int64),
         item=Column(item.astype(np.int32), log.item.values),
@@ -126,21 +130,34 @@ def _moments(
     return _Moments(event, time, role[event])
 
 
+def _of_user(log: Log, session: np.ndarray) -> np.ndarray:
+    """[E] int32 the number of each event's session among those of its user."""
+    opens = np.append(True, np.diff(log.user.codes) != 0)
+    return (session - session[opens][np.cumsum(opens) - 1]).astype(np.int32)
+
+
+def _first_times(log: Log, role: np.ndarray) -> np.ndarray:
+    """[items] int64 unix seconds of each item's first train event; items without: the end of time."""
+    first = np.full(len(log.item.values), np.iinfo(np.int64).max)
+    np.minimum.at(first, log.item.codes[role == TRAIN], log.time[role == TRAIN])
+    return first
+
+
 def _draw(
-    log: Log, role: np.ndarray, at: _Moments, barred: np.ndarray, number: int, random: np.random.Generator
+    first: np.ndarray, at: _Moments, barred: np.ndarray, number: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draws items that each moment knows: keys (session and item) that are not barred, each once.
 
     Args:
+        first: [items] when each is known from.
+        at: the moments.
         barred: sorted keys.
         number: of draws a session; what is drawn twice or barred falls away.
 
     Returns:
         Keys, and how many of the catalogue each stands for.
     """
-    items = len(log.item.values)
-    first = np.full(items, np.iinfo(np.int64).max)
-    np.minimum.at(first, log.item.codes[role == TRAIN], log.time[role == TRAIN])
+    items = len(first)
     by_first = np.argsort(first, kind="stable")
     known = np.searchsorted(first[by_first], at.time, side="left")
     place = (random.random((len(known), number)) * known[:, None]).astype(np.int64)

@@ -105,7 +105,7 @@ class Recommender:
             statistics: by item's id what is known of it at `request_time` (`{12: {"click_6h": 40}}`), where
                 the servable ranks by it; of what is left out nothing is known.
         """
-        query = Query(events, exclude, allow, request_time, session, context, statistics)
+        query = Query(events, exclude, request_time, session, allow, context, statistics)
         return self._recommend([query], [""], k)[0]
 
     def recommend_many(
@@ -137,7 +137,7 @@ class Recommender:
         candidates = list(ids_of(candidates, "candidates"))
         if not candidates:
             raise DataError("candidates: expected at least one id to rank, found none")
-        query = Query(events, (), (), request_time, session, context, statistics)
+        query = Query(events, (), request_time, session, (), context, statistics)
         inputs = self._sequences([query], [""], signature)
         inputs |= list_inputs([query], [""], signature, [candidates])
         found = ranking_of(candidates, self._model.predict(signature, inputs))

@@ -44,9 +44,9 @@ class Query:
     Attributes:
         events: oldest first.
         exclude: ids that the answer leaves out.
-        allow: the only ids that may be answered; none: all.
         request_time: when the answer is wanted; now by default.
         session: id of the session that the request belongs to, where the servable takes session ids.
+        allow: the only ids that may be answered; none: all.
         context: of the request (device, place), where the servable ranks by it.
         statistics: by item's id what is known of candidates at `request_time`, by name; what is left out
             counts as unknown.
@@ -54,9 +54,9 @@ class Query:
 
     events: Sequence[EventLike] = ()
     exclude: Iterable[int | str] = ()
-    allow: Iterable[int | str] = ()
     request_time: Any = None
     session: int | str | None = None
+    allow: Iterable[int | str] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ from serving.queries import Query, unknown_name
 from serving.signatures import REQUEST_CONTEXT, STATISTIC, Signature
 from serving.tensors import Array, array_dtype
 from serving.values import to_category, to_id, to_number, wrong
+from tfrec.errors import DataError
 
 
 def list_inputs(
@@ -42,6 +43,12 @@ def list_inputs(
     else:
         for name, field in (("exclude_item_id", "exclude"), ("allow_item_id", "allow")):
             lists = [getattr(query, field) for query in queries]
+            if name not in signature.inputs:
+                # Servables from before there was one.
+                for ids, start in zip(lists, at, strict=True):
+                    if list(ids):
+                        raise DataError(f"{start}{field}: not taken by this servable; export it again")
+                continue
             inputs |= id_inputs(name, lists, [f"{s}{field}" for s in at], signature)
         listed = [list(of_query) for of_query in known]
         if names:

@@ -52,7 +52,14 @@ class Lines:
     time: np.ndarray
 
     @classmethod
-    def of(cls, sequences: Sequences, user: np.ndarray, time: np.ndarray, gap_s: int) -> "Lines":
+    def of(
+        cls,
+        sequences: Sequences,
+        user: np.ndarray,
+        time: np.ndarray,
+        gap_s: int,
+        session: np.ndarray | None = None,
+    ) -> "Lines":
         """Lays events and impressions.
 
         Args:
@@ -60,6 +67,7 @@ class Lines:
             user: [A] int64 places of the impressions' users; -1 for users without events.
             time: [A] int64 unix seconds.
             gap_s: a longer gap since the last event opens a new session.
+            session: [A] int32, where that is known otherwise.
         """
         users, none = sequences.users, user < 0
         line = np.where(none, users + np.cumsum(none) - 1, user)
@@ -80,7 +88,7 @@ class Lines:
             events=events,
             entry=entry,
             before=before,
-            session=_sessions(sequences, before, time, gap_s),
+            session=_sessions(sequences, before, time, gap_s) if session is None else session,
             time=time,
         )
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from tfrec.config_answers import RETRIEVAL
 from tfrec.frozen import Frozen
 
-RESERVED = ("item_id", "score", "next_item", RETRIEVAL)
+RESERVED = ("item", "item_id", "score", "next_item", RETRIEVAL)
 """names of a servable's other outputs, and of what formulas speak of"""
 
 
@@ -45,7 +45,9 @@ class RankingSettings(Frozen):
     experts: int = Field(2, ge=1, le=64, description="shared ones; with ple of each task, too")
     expert_levels: int = Field(1, ge=1, le=8, description="of ple, one after another")
     attention: bool = Field(True, description="candidates look at the sequence's events (target attention)")
-    list_blocks: int = Field(1, ge=0, le=16, description="blocks in which a list's candidates see each other")
+    list_blocks: int | None = Field(
+        None, ge=0, le=16, description="blocks in which a list's candidates see each other; null: 1 if shown"
+    )
     listwise: float = Field(1.0, ge=0, description="weight of the loss of a list's order")
     statistics: tuple[str, ...] | None = Field(None, description="inputs of the dataset's; null: all")
     dropout: float = Field(0.1, ge=0, lt=1, description="of what a list's blocks add")
@@ -86,6 +88,8 @@ class RankingSettings(Frozen):
             raise ValueError(f"sharing={self.sharing} needs at least two tasks: one has nobody to share with")
         if self.sharing == "shared" and self.experts != type(self).model_fields["experts"].default:
             raise ValueError("experts need sharing=mmoe or sharing=ple; without, there are none")
+        if self.sharing == "mmoe" and self.experts < 2:
+            raise ValueError("experts=1: with mmoe a gate would weigh a single one")
         if self.sharing != "ple" and self.expert_levels > 1:
             raise ValueError(f"expert_levels={self.expert_levels} needs sharing=ple")
         if self.balance == "uncertainty":

@@ -32,6 +32,7 @@ class Impressions:
         values: [N] float32 by name, NaN where nothing came.
         statistics: [N] float32 by name, NaN where there was nothing.
         context: [I] int32 rows or float32 raw numbers, by name.
+        session: [I] int32 the session among those of the user; None: as the gap in time says.
         stands_for: [N] float32, how many items of the catalogue each stands for; None: for itself.
     """
 
@@ -47,6 +48,7 @@ class Impressions:
     statistics: Mapping[str, np.ndarray]
     context: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray] = field(default_factory=dict)
+    session: np.ndarray | None = None
     stands_for: np.ndarray | None = None
 
     def __len__(self) -> int:
@@ -81,6 +83,7 @@ class Impressions:
             statistics={name: values[candidates] for name, values in self.statistics.items()},
             context={name: values[at] for name, values in self.context.items()},
             values={name: values[candidates] for name, values in self.values.items()},
+            session=None if self.session is None else self.session[at],
             stands_for=None if self.stands_for is None else self.stands_for[candidates],
         )
 
@@ -150,6 +153,7 @@ class Impressions:
             statistics={s.name: flat[f"statistic.{s.name}"] for s in facts.statistics},
             context=context,
             values={v.name: flat[f"value.{v.name}"] for v in facts.values},
+            session=table["session"].to_numpy() if facts.sampled else None,
             stands_for=flat.get("stands_for"),
         )
 

@@ -43,6 +43,11 @@ def require_ranking_facts(ranking: RankingSettings, facts: ImpressionFacts | Non
                 f"{', '.join(values) or 'none'}"
             )
     known = [s.name for s in facts.statistics]
+    if facts.sampled and ranking.list_blocks:
+        raise SettingsError(
+            f"ranking.list_blocks={ranking.list_blocks}: these impressions were made of the log, a session's "
+            "items among strangers, so that a list would tell its labels; leave it out"
+        )
     for name in ranking.statistics or ():
         if name not in known:
             raise SettingsError(

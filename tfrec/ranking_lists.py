@@ -52,8 +52,7 @@ class RankingLists:
             dataset: says when an item was first seen.
             ranking: tasks and statistics.
         """
-        first = np.full(dataset.items.size, np.iinfo(np.int64).max)
-        np.minimum.at(first, dataset.sequences.item, dataset.sequences.time)
+        first = first_times(dataset)
         names = [s.name for s in chosen_statistics(ranking, impressions.facts)]
         nothing = np.zeros((len(impressions.item), 0), np.float32)
         columns = [impressions.statistics[name] for name in names]
@@ -93,7 +92,9 @@ class RankingLists:
     def lines(self, sequences: Sequences, gap_s: int, at: np.ndarray | None = None) -> Lines:
         """Returns impressions, all or those at some places, in line with events of the same users."""
         at = np.arange(len(self.impressions)) if at is None else at
-        return Lines.of(sequences, self.impressions.user[at], self.impressions.time[at], gap_s)
+        shown = self.impressions
+        session = None if shown.session is None else shown.session[at]
+        return Lines.of(sequences, shown.user[at], shown.time[at], gap_s, session)
 
     def dense(self, at: np.ndarray, width: int, random: np.random.Generator | None = None) -> Lists:
         """Returns lists as padded tensors.
@@ -142,6 +143,13 @@ class RankingLists:
             nothing = np.nan if values.dtype.kind == "f" else PADDING_ROW
             found[f"context.{name}"] = np.append(values, values.dtype.type(nothing))[at]
         return found
+
+
+def first_times(dataset: Dataset) -> np.ndarray:
+    """Returns unix seconds of each item's first event: [items] int64; items without: the end of time."""
+    first = np.full(dataset.items.size, np.iinfo(np.int64).max)
+    np.minimum.at(first, dataset.sequences.item, dataset.sequences.time)
+    return first
 
 
 def _labels(impressions: Impressions, task: TaskSettings) -> np.ndarray:

@@ -40,7 +40,10 @@ def metrics_table(evaluation: RankingEvaluation) -> Table:
         f"{evaluation.impressions:,} {evaluation.role} impressions of {evaluation.candidates:,} candidates"
     )
     if evaluation.sampled:
-        caption += ", made of the log: items drawn by lot count for all"
+        caption += (
+            ", made of the log. Log loss, calibration, precision, recall and F1 are of the whole catalogue, "
+            "the others of these candidates"
+        )
     table = _table(f"Candidates: {evaluation.source}", caption, evaluation, "metric")
     for name, title in TITLES.items():
         values = [task.metrics.get(name) for task in evaluation.tasks.values()]

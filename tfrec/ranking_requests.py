@@ -84,14 +84,16 @@ class ListReader(tf.Module):
         """Returns the lists of retrieved candidates [B, C]; their statistics are found by their ids."""
         if not self.spec.statistics:
             return self._lists(inputs, rows, tf.zeros(tf.concat([tf.shape(rows), [0]], axis=0)))
-        # One more column than is given, so that there is one to look at where none is.
-        known = tf.pad(self.items.rows_or_none(inputs["statistic_item_id"]), [[0, 0], [0, 1]])
+        known = self.items.rows_or_none(inputs["statistic_item_id"])
         given = tf.stack([inputs[STATISTIC + statistic.name] for statistic in self.spec.statistics], axis=-1)
-        given = tf.pad(given, [[0, 0], [0, 1], [0, 0]], constant_values=np.nan)
-        match = tf.equal(rows[:, :, None], known[:, None, :]) & (rows >= FIRST_ROW)[:, :, None]
-        at = tf.argmax(tf.cast(match, tf.int32), axis=-1, output_type=tf.int32)
-        found = tf.gather(given, at, batch_dims=1)
-        return self._lists(inputs, rows, tf.where(tf.reduce_any(match, axis=-1)[..., None], found, np.nan))
+        # Place 0 is that of items that are not named.
+        given = tf.pad(given, [[0, 0], [1, 0], [0, 0]], constant_values=np.nan)
+        size = tf.shape(known)
+        at = tf.stack([tf.broadcast_to(tf.range(size[0])[:, None], size), known], axis=-1)
+        number = tf.where(known >= FIRST_ROW, tf.range(1, size[1] + 1)[None], 0)
+        place = tf.tensor_scatter_nd_max(tf.zeros([size[0], self.spec.items], tf.int32), at, number)
+        found = tf.gather(given, tf.gather(place, rows, batch_dims=1), batch_dims=1)
+        return self._lists(inputs, rows, found)
 
     def _lists(self, inputs: Tensors, rows: tf.Tensor, statistics: tf.Tensor) -> Tensors:
         real = tf.cast(rows != PADDING_ROW, tf.float32)

@@ -96,6 +96,9 @@ class Statistic(Frozen):
     name: str
     mean: float = 0.0
     std: float = 1.0
+    lacks: bool = Field(
+        True, description="whether some train candidate has none, as of hours since a first event"
+    )
 
 
 class Value(Frozen):

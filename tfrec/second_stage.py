@@ -53,6 +53,10 @@ class SecondStage(tf.Module):
             for place, name in enumerate(self.model.spec.ranking.tasks)
         }
         score = self.formula(tasks | {RETRIEVAL: to_best(retrieval)})
+        # Where a formula has no value (the root of a negative number) a candidate is as good as the worst.
+        valued = tf.math.is_finite(score)
+        worst = tf.reduce_min(tf.where(valued & real, score, np.inf), axis=1, keepdims=True)
+        score = tf.where(valued, score, tf.where(tf.math.is_finite(worst), worst, 0.0))
         return {"score": tf.where(real, score, 0.0)} | tasks
 
     def order(self, rows: tf.Tensor, score: tf.Tensor, table: tf.Tensor, key: tf.Tensor, k: int) -> tf.Tensor:
@@ -68,15 +72,23 @@ class SecondStage(tf.Module):
         if self.rules is None:
             best, place = tf.math.top_k(tf.where(rows == PADDING_ROW, -np.inf, score), k)
             return tf.where(best == -np.inf, -1, place)
-        value = to_best(score) if self.formula is None else share_of_best(score)
+        value = to_best(score) if self.formula is None else between(score, rows != PADDING_ROW)
         return self.rules.choose(rows, value, tf.gather(table, rows)[..., :-1], key, k)
 
 
 def to_best(score: tf.Tensor) -> tf.Tensor:
-    """Returns exp(score - that of the best candidate): [B, C] in [0, 1], of logarithmic scores."""
-    return tf.exp(score - tf.maximum(tf.reduce_max(score, axis=1, keepdims=True), MASKED))
+    """Returns exp(score - that of the best candidate): [B, C] in [0, 1], of logarithmic scores.
+
+    What has none (-inf, no item of the catalogue) is as good as the worst that has one.
+    """
+    scored = score > -np.inf
+    found = tf.exp(score - tf.maximum(tf.reduce_max(score, axis=1, keepdims=True), MASKED))
+    return tf.where(scored, found, tf.reduce_min(tf.where(scored, found, 1.0), axis=1, keepdims=True))
 
 
-def share_of_best(score: tf.Tensor) -> tf.Tensor:
-    """Returns scores as shares of the best candidate's: [B, C], at most 1."""
-    return score / tf.maximum(tf.reduce_max(score, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+def between(score: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    """Returns where scores [B, C] lie between those of the worst and the best candidate: 0 to 1."""
+    worst = tf.reduce_min(tf.where(real, score, np.inf), axis=1, keepdims=True)
+    best = tf.reduce_max(tf.where(real, score, -np.inf), axis=1, keepdims=True)
+    span = tf.maximum(best - worst, np.finfo(np.float32).tiny)
+    return tf.where(real, (score - worst) / span, 0.0)

@@ -58,6 +58,14 @@ class ModelSpec(Frozen):
         return chosen_statistics(self.ranking, self.impressions) if self.impressions else ()
 
     @property
+    def list_blocks(self) -> int:
+        """Blocks in which the candidates of a list see each other."""
+        asked = self.ranking.list_blocks
+        if asked is not None:
+            return asked
+        return 0 if self.impressions is not None and self.impressions.sampled else 1
+
+    @property
     def copies(self) -> bool:
         """Whether copy scores are used: only where items can come again."""
         return self.settings.copy_scores and self.recurs

@@ -155,7 +155,7 @@ def compile_model(model: TwoTowerModel, settings: Settings, steps_per_epoch: int
         use_ema=s.average > 0,
         ema_momentum=ema_decay(s.average * steps),
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "propensity", "constant", "scale"])
+    optimizer.exclude_from_weight_decay(var_names=["bias", "propensity", "constant", "scale", "log_variance"])
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=s.xla)
 

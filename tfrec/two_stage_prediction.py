@@ -6,12 +6,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.config import Settings
-from tfrec.dataset import Facts
+from tfrec.dataset import Dataset, Facts
 from tfrec.index import ExactIndex
 from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
 from tfrec.prediction import Predictor
 from tfrec.query import Query
+from tfrec.ranking_lists import first_times
+from tfrec.ranking_prediction import LISTS_AT_ONCE
 from tfrec.schema import PADDING_ROW, UNKNOWN_ROW
 from tfrec.second_stage import SecondStage
 from tfrec.spec import ModelSpec
@@ -51,13 +53,24 @@ class TwoStagePredictor(Predictor):
         self.second_stage = SecondStage(model, settings, facts)
         self._rank = tf.function(self._rank_places, reduce_retracing=True)
 
+    def __call__(self, dataset: Dataset, positions: np.ndarray) -> np.ndarray:
+        s = dataset.sequences
+        self._time, self._first = s.time, first_times(dataset)
+        return super().__call__(dataset, positions)
+
     def answers(self, index: ExactIndex, inputs: Tensors, at: np.ndarray, position: np.ndarray) -> np.ndarray:
         query = self._encode(inputs, training=False)
-        rows, scores = self._answer(index, inputs, query, tf.constant(at))
-        lists = _lists(self.model.spec, rows.numpy(), self.known(rows.numpy(), position))
-        places = self._rank(query, tf.constant(at), lists, scores, index.candidates, tf.constant(position))
-        taken = np.take_along_axis(rows.numpy(), np.maximum(places.numpy(), 0), axis=1)
-        return np.where(places.numpy() < 0, PADDING_ROW, taken)
+        found = np.full((len(at), self.k), PADDING_ROW, np.int32)
+        for some in np.array_split(np.arange(len(at)), -(-len(at) // LISTS_AT_ONCE)) if len(at) else ():
+            chosen, moments = tf.constant(at[some]), position[some]
+            rows, scores = self._answer(index, inputs, query, chosen)
+            rows = rows.numpy()
+            lists = _lists(self.model.spec, rows, self.known(rows, moments))
+            lists["hidden"] = self._first[rows] >= self._time[moments][:, None]
+            places = self._rank(query, chosen, lists, scores, index.candidates, tf.constant(moments)).numpy()
+            taken = np.take_along_axis(rows, np.maximum(places, 0), axis=1)
+            found[some] = np.where(places < 0, PADDING_ROW, taken)
+        return found
 
     def _rank_places(
         self,
@@ -76,7 +89,6 @@ def _lists(spec: ModelSpec, rows: np.ndarray, statistics: np.ndarray) -> dict[st
     """The lists of `RankingLists.dense`, of retrieved candidates."""
     lists = {
         "candidate": rows,
-        "hidden": np.zeros(rows.shape, np.bool_),
         "statistics": statistics,
         "length": (rows != PADDING_ROW).sum(axis=1).astype(np.float32),
     }

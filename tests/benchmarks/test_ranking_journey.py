@@ -3,7 +3,7 @@
 import pandas as pd
 
 from benchmarks.ranking_journey import JOINT, NONE, gains
-from benchmarks.ranking_journey_data import FORTNIGHT, baskets, bought_again, earlier_roles
+from benchmarks.ranking_journey_data import FORTNIGHT, baskets, bought_again, earlier_roles, not_known_yet
 
 DAY = 86_400
 
@@ -41,6 +41,17 @@ def test_roles_lie_a_fortnight_earlier() -> None:
     by_session = log().assign(role=earlier_roles(log())).groupby("session_id").role.first()
     # The last train basket begins on day 15; val is what begins within a fortnight of it.
     assert by_session.to_dict() == {10: "train", 11: "val", 12: "test", 20: "val", 21: ""}
+
+
+def test_what_is_bought_again_is_known_a_fortnight_later() -> None:
+    """Train baskets that val events would tell of are left out."""
+    events = log().assign(role=["train", "train", "train", "val", "val", "train", "test", "test"])
+    assert events.timestamp[events.role == "val"].min() == 29 * DAY
+    found = events.assign(left_out=not_known_yet(events)).groupby("session_id").left_out.first()
+    assert found.to_dict() == {10: False, 11: False, 12: False, 20: False, 21: False}
+    later = events.assign(timestamp=events.timestamp.where(events.session_id != 20, 16 * DAY))
+    found = later.assign(left_out=not_known_yet(later)).groupby("session_id").left_out.first()
+    assert found.to_dict() == {10: False, 11: False, 12: False, 20: True, 21: False}
 
 
 def test_baskets_hold_their_products_and_which_have_a_label() -> None:

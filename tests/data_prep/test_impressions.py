@@ -162,8 +162,9 @@ def test_numbers_that_came_of_candidates(shop_log: Callable[..., pd.DataFrame], 
     np.testing.assert_array_equal(found.values["read"], expected)
     (facts,) = found.facts.values
     assert (facts.name, facts.mean) == ("read", pytest.approx(np.nanmean(expected)))
-    one = rows_of(SHOWN).sort_index(kind="stable")
-    one["dwell"] = lists.explode(["shown", "dwell"])["dwell"].astype(float)
+    of_each = lists.assign(number=range(3)).explode(["shown", "dwell"]).set_index(["number", "shown"]).dwell
+    one = rows_of(SHOWN)
+    one["dwell"] = [of_each[key] for key in zip(one.number, one.item_id, strict=True)]
     rows = prepare(tmp_path, shop_log(), one, "csv", id="number", values={"read": "dwell"})
     orders = [np.lexsort((f.values["read"], f.item, f.of_candidate)) for f in (found, rows)]
     told = [f.values["read"][order] for f, order in zip((found, rows), orders, strict=True)]

@@ -20,6 +20,8 @@ from tfrec.cli.prepare import register
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
 from tfrec.impressions import Impressions
+from tfrec.ranking_lists import RankingLists
+from tfrec.settings_file import load_settings
 
 ITEMS, TYPES = 6, ("view", "buy")
 ROW = st.tuples(
@@ -54,14 +56,20 @@ def test_candidates_are_what_followed_and_what_was_known(
     assert (np.diff(found.heads.time) >= 0).all()
     assert found.stands_for is not None
     train = role == TRAIN
+    first = {item: log.time[train & (log.item.codes == item)].min(initial=10**9) for item in range(ITEMS)}
     for place in range(len(found)):
         own = slice(found.offsets[place], found.offsets[place + 1])
         items, weight = found.item.codes[own], found.stands_for[own]
         user, moment = found.heads.user.codes[place], found.heads.time[place]
         of_session = session == found.heads.id.codes[place]
         assert (log.user.codes[of_session] == user).all()
+        assert found.heads.session[place] == len(
+            set(session[(log.user.codes == user) & (session < found.heads.id.codes[place])])
+        )
         after = of_session & (log.time >= moment)
-        same_role = after & (role == found.heads.role[place])
+        # What nobody had before would tell by that alone that it is had now.
+        new = np.array([first[item] >= moment for item in log.item.codes])
+        same_role = after & (role == found.heads.role[place]) & ~new
         if not ordered:
             assert moment == log.time[of_session].min()
         # Each once; those that follow are there, with the types of their events.
@@ -92,14 +100,19 @@ def test_lots_are_drawn_by_the_seed() -> None:
     assert items(0) != items(1)
 
 
+EARLIER = [(0, 0, 1, 0, False), (0, 0, 2, 0, False)]
+"""A session that makes two items known."""
+
+
 def test_labels_are_groups_of_event_types() -> None:
-    log, session, role = log_of([(0, 0, 1, 0, False), (0, 0, 2, 1, False)])
+    log, session, role = log_of([*EARLIER, (0, 1, 1, 0, False), (0, 1, 2, 1, False)])
     asked = SampledOptions(labels={"any": TYPES, "buy": ("buy",)})
     found = sampled_impressions(log, session, role, asked, ordered=False, seed=0)
-    by_item = dict(zip(found.item.codes.tolist(), range(2), strict=True))
-    assert found.labels["any"].tolist() == [1, 1]
-    assert found.labels["buy"][by_item[2]] == 1
-    assert found.labels["buy"].sum() == 1
+    items = found.item.codes[found.offsets[-2] :]
+    by_item = {item: place for place, item in enumerate(items.tolist(), int(found.offsets[-2]))}
+    assert [found.labels["any"][by_item[item]] for item in (1, 2)] == [1, 1]
+    assert [found.labels["buy"][by_item[item]] for item in (1, 2)] == [0, 1]
+    assert found.labels["any"].sum() == 2  # in the first session all was new
     with pytest.raises(
         SettingsError, match="--label like: the log has no event type like; its types are view"
     ):
@@ -109,12 +122,14 @@ def test_labels_are_groups_of_event_types() -> None:
 
 
 def test_numbers_are_those_of_the_first_event() -> None:
-    log, session, role = log_of([(0, 0, 1, 0, False), (0, 0, 2, 1, False), (0, 0, 1, 1, False)])
-    numbers = np.array([3.0, np.nan, 8.0], np.float32)
+    rows = [(0, 1, 1, 0, False), (0, 1, 2, 1, False), (0, 1, 1, 1, False)]
+    log, session, role = log_of([*EARLIER, *rows])
+    numbers = np.array([6.0, 7.0, 3.0, np.nan, 8.0], np.float32)
     log = replace(log, context={"price": numbers, "shop": log.item})
     asked = SampledOptions(values={"paid": "price"})
     found = sampled_impressions(log, session, role, asked, ordered=False, seed=0)
-    by_item = dict(zip(found.item.codes.tolist(), found.values["paid"].tolist(), strict=True))
+    last = slice(found.offsets[-2], None)
+    by_item = dict(zip(found.item.codes[last].tolist(), found.values["paid"][last].tolist(), strict=True))
     assert by_item[1] == 3.0
     assert np.isnan(by_item[2])
     wrong = SampledOptions(values={"paid": "shop"})
@@ -145,6 +160,10 @@ def test_the_command_makes_them(shop_log: Callable[..., pd.DataFrame], tmp_path:
     assert len(shown) == dataset.schema.counts.sessions
     assert shown.weight.max() > 1
     assert shown.labels["any"].sum() > shown.labels["buy"].sum() > 0
+    # In rows of events each stands in its own session, whatever the gap says.
+    lists = RankingLists.of(shown, dataset, load_settings(None, ["ranking.tasks={a: {label: any}}"]).ranking)
+    np.testing.assert_array_equal(lists.lines(dataset.sequences, 10**9).session, shown.session)
+    assert set(shown.session) == {0, 1, 2, 3}
     # Nobody was shown anything, and what is bought later in a session counts in no statistic.
     assert not [name for name in shown.statistics if "shown" in name]
     assert {"events_24h", "events_24h.buy", "age_h", "user_events"} <= set(shown.statistics)

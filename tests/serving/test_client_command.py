@@ -99,6 +99,12 @@ def test_events_from_stdin(int_server: Server) -> None:
         (5, (), "events: expected a list of events, found 5"),
         ("[1, 2", (), "events.json is no JSON"),
         ([101], ("--exclude", "abc"), "--exclude: the model's ids are integers, found abc"),
+        ({"events": [], "statistics": {"x": {}}}, (), "statistics: the model's ids are integers, found 'x'"),
+        (
+            {"events": [], "statistics": {"101": {"a": 1}}},
+            (),
+            "statistics[101].a: unknown; expected one of none",
+        ),
         ([101], ("--k", "9"), "k: the servable answers with at most 5 items, found 9"),
         ([101], ("--model", "shoes"), "NOT_FOUND"),
         ([101], ("--version", "9"), "NOT_FOUND"),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from serving.encoding import id_inputs, sequence_inputs
 from serving.queries import Event, Query
+from serving.ranking_inputs import list_inputs
 from serving.signatures import Signature, TensorSpec
 from tfrec.errors import DataError
 from tfrec.servable import no_item
@@ -42,6 +43,14 @@ def test_a_number_that_is_not_known_is_none() -> None:
     found = inputs([Query([event], session=3)], RICH)
     assert np.isnan(found["context.price"]).all()
     assert found["context.store"].tolist() == [[b""]]
+
+
+def test_servables_from_before_there_were_allowed_ids_are_asked_without() -> None:
+    signature = Signature("recommend", TIMED, {})
+    found = list_inputs([Query([], exclude=[7])], [""], signature)
+    assert {name: values.tolist() for name, values in found.items()} == {"exclude_item_id": [[7]]}
+    with pytest.raises(DataError, match="allow: not taken by this servable; export it again"):
+        list_inputs([Query([], allow=[7])], [""], signature)
 
 
 sequences = st.lists(

@@ -48,6 +48,10 @@ def test_arithmetic_of_names(text: str, expected: float | None) -> None:
         ("click * 'a'", "is none of names, numbers"),
         ("click @ order", "is none of names, numbers"),
         ("click % order", "is none of names, numbers"),
+        ("click + 1 / 0", "cannot be computed"),
+        ("click * 2 ** 99999", "cannot be computed"),
+        ("click * 1e400", "a number is too large"),
+        (f"click * {10**400}", "a number is too large"),
     ],
 )
 def test_what_is_no_arithmetic_of_the_tasks_is_refused(text: str, words: str) -> None:
@@ -63,7 +67,7 @@ def test_what_is_no_arithmetic_of_the_tasks_is_refused(text: str, words: str) ->
             ["ranking.tasks={click: {label: click}}", "answers.formula=clicks * retrieval"],
             "clicks is none of click, retrieval",
         ),
-        (["ranking.tasks={retrieval: {label: click}}"], "and not item_id, score, next_item, retrieval"),
+        (["ranking.tasks={retrieval: {label: click}}"], "and not item, item_id, score, next_item, retrieval"),
         (["ranking.tasks={a-b: {label: click}}"], "tasks.a-b: a task is named by letters"),
         (["answers.at_most={colour: 0}"], "answers.at_most"),
     ],

@@ -40,19 +40,26 @@ def test_each_task_weighs_the_experts_that_it_may_use(shared: int, own: int, lev
     layer, x = shaken(Experts(TASKS, D, shared, own, levels)), features()
     found = layer(tf.constant(x)).numpy()
     assert found.shape == (3, 4, TASKS, D)
+    by_name = {part.name: part for part in (*layer.experts, *layer.gates)}
     for at in np.ndindex(3, 4):
         groups = [x[at]] * (TASKS + 1)
         for level in range(levels):
-            said = []
-            for group, experts in enumerate(layer.experts[level]):
-                if experts is None:
-                    said.append([])
-                    continue
-                kernel, bias = experts.kernel.numpy(), experts.bias.numpy()  # [D, E, D], [E, D]
-                said.append([silu(groups[group] @ kernel[:, e] + bias[e]) for e in range(kernel.shape[1])])
+            # Without own experts the shared ones are the only group.
+            names = [f"experts_{level}_{task if own else -1}" for task in range(TASKS)]
+            names.append(f"experts_{level}_{TASKS if own else 0}")
+            said: list[list[np.ndarray]] = []
+            for group, name in enumerate(names):
+                said.append([])
+                if name in by_name:
+                    kernel, bias = by_name[name].kernel.numpy(), by_name[name].bias.numpy()
+                    said[-1] = [silu(groups[group] @ kernel[:, e] + bias[e]) for e in range(len(bias))]
             seen = [said[task] + said[-1] for task in range(TASKS)] + [[*itertools.chain(*said)]]
-            gates = [gate.kernel.numpy() for gate in layer.gates[level]]
-            groups = [softmax(groups[g] @ gate) @ np.stack(seen[g]) for g, gate in enumerate(gates)]
+            gates = [by_name.get(f"gate_{level}_{group}") for group in range(TASKS + 1)]
+            groups = [
+                softmax(groups[g] @ gate.kernel.numpy()) @ np.stack(seen[g])
+                for g, gate in enumerate(gates)
+                if gate is not None
+            ]
         np.testing.assert_allclose(found[at], groups, rtol=1e-4, atol=1e-5)
 
 
@@ -68,13 +75,13 @@ def test_every_expert_and_gate_learns(shared: int, own: int, levels: int) -> Non
 def test_a_task_s_own_experts_say_nothing_to_others() -> None:
     layer, x = shaken(Experts(TASKS, D, shared=1, own=2)), tf.constant(features())
     before = layer(x).numpy()
-    layer.experts[0][0].kernel.assign_add(tf.ones_like(layer.experts[0][0].kernel))
+    layer.experts[0].kernel.assign_add(tf.ones_like(layer.experts[0].kernel))
     after = layer(x).numpy()
     assert (np.abs(after - before)[:, :, 0] > 1e-4).any()
     np.testing.assert_array_equal(after[:, :, 1], before[:, :, 1])
 
 
-@pytest.mark.parametrize("numbers", [{"shared": 0}, {"shared": 2, "levels": 2}])
+@pytest.mark.parametrize("numbers", [{"shared": 0}, {"shared": 1}, {"shared": 2, "levels": 2}])
 def test_what_would_reach_nobody_is_refused(numbers: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="a gate would weigh nothing"):
         Experts(TASKS, D, **numbers)

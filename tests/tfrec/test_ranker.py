@@ -1,6 +1,7 @@
 """What the ranking network takes in reaches what it says, and nothing else does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from tests.tfrec.shown import CANDIDATES, shown_to
 from tests.tfrec.test_model import small
 from tests.tfrec.test_ranking import CLICK, built
 from tfrec.dataset import Dataset
+from tfrec.errors import SettingsError
+from tfrec.layers.ranker import Ranker
 from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
 from tfrec.query import Query
@@ -47,6 +50,42 @@ def test_statistics_are_standardised_logarithms_and_what_is_missing(
     raw = np.array([[[0.0], [99.0], [np.nan]]], np.float32)
     expected = [[(0 - 3.5) / 1.0, 0], [(np.log(100) - 3.5) / 1.0, 0], [0, 1]]
     np.testing.assert_allclose(model.ranker._statistics(tf.constant(raw))[0], expected, rtol=1e-5)
+
+
+def test_a_statistic_that_never_lacked_counts_as_0_where_it_does(
+    rich_dataset: Callable[..., Dataset],
+) -> None:
+    """What nothing was learned of would add the random numbers that a network begins with."""
+    spec = case(rich_dataset())[0].spec
+    always = tuple(s.model_copy(update={"lacks": False}) for s in spec.impressions.statistics)
+    facts = spec.impressions.model_copy(update={"statistics": always})
+    ranker = Ranker(spec.model_copy(update={"impressions": facts}))
+    found = ranker._statistics(tf.constant([[[np.nan], [0.0]]]))
+    np.testing.assert_allclose(found[0], [[-3.5, 0], [-3.5, 0]], rtol=1e-5)
+
+
+def test_lists_made_of_a_log_do_not_tell_their_labels(rich_dataset: Callable[..., Dataset]) -> None:
+    """Neither how long they are nor what else is on them, since what is on them follows from the labels."""
+    dataset, impressions = shown_to(rich_dataset())
+    facts = impressions.facts.model_copy(update={"sampled": True})
+    dataset = replace(dataset, schema=dataset.schema.model_copy(update={"impressions": facts}))
+    ones = np.ones(len(impressions.item), np.float32)
+    impressions = replace(impressions, facts=facts, stands_for=ones, session=None)
+    model, epochs = built(dataset, impressions, small(CLICK))
+    model.ranker.length.assign_add(tf.ones_like(model.ranker.length))
+    x, y = next(epochs.batches(0))
+    lists = {name.removeprefix("list."): v for name, v in y.items() if name.startswith("list.")}
+    found = (model, model(x), lists)
+    real = lists["candidate"] != PADDING_ROW
+    longer = said(found, length=lists["length"] + 20)
+    np.testing.assert_array_equal(longer[real], said(found)[real])
+    statistics = lists["statistics"].copy()
+    statistics[:, 0] = np.nan_to_num(statistics[:, 0]) + 50
+    change = np.abs(said(found, statistics=statistics) - said(found))
+    assert (change[:, 0][real[:, 0]] > 1e-5).all()
+    assert (change[:, 1:][real[:, 1:]] < 1e-6).all()
+    with pytest.raises(SettingsError, match="list_blocks=1: these impressions were made of the log"):
+        built(dataset, impressions, small(CLICK, "ranking.list_blocks=1"))
 
 
 @pytest.mark.parametrize("what", ["statistics", "length", "context_device", "candidate"])

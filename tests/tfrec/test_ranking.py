@@ -271,6 +271,10 @@ def test_what_the_dataset_has_not_is_refused(rich_dataset: Callable[..., Dataset
         ("ranking.experts=4", "experts need sharing=mmoe or sharing=ple"),
         ("ranking.sharing=mmoe", "needs at least two tasks"),
         ("ranking.expert_levels=2", "needs sharing=ple"),
+        (
+            "ranking={sharing: mmoe, experts: 1, tasks: {a: {label: x}, b: {label: y}}}",
+            "a gate would weigh a single one",
+        ),
         ("ranking.balance=uncertainty", "needs more than one loss"),
         ("ranking={balance: uncertainty, weight: 2}", "leave `weight` out"),
         *(
@@ -290,9 +294,15 @@ def test_settings_that_contradict_themselves_are_refused(override: str, words: s
         load_settings(None, [override] if override.startswith("ranking") else [CLICK, override])
 
 
-def test_a_saved_model_gives_the_same_chances(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "overrides", [[], ["ranking.sharing=mmoe"], ["ranking.sharing=ple", "ranking.expert_levels=2"]]
+)
+def test_a_saved_model_gives_the_same_chances(
+    rich_dataset: Callable[..., Dataset], tmp_path: Path, overrides: list[str]
+) -> None:
     dataset, impressions = shown_to(rich_dataset())
-    model, _ = built(dataset, impressions, small(BOTH))
+    more = ["ranking.cross=2", "ranking.balance=uncertainty"] if overrides else []
+    model, _ = built(dataset, impressions, small(BOTH, *overrides, *more))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     few = impressions.take(np.arange(5))

@@ -75,7 +75,7 @@ def recommend(
             request_time=query.request_time,
             session=query.session,
             context=query.context,
-            statistics=query.statistics,
+            statistics=_by_id(query.statistics, recommender.item_id_type),
         )
     if as_json:
         answers = [{"item": one.item, "score": one.score, **one.probabilities} for one in found]
@@ -103,6 +103,18 @@ def _tls(on: bool, root: Path | None, certificate: Path | None, key: Path | None
     if not on and root is None and certificate is None and key is None:
         return False
     return Tls(root, certificate, key)
+
+
+def _by_id(statistics: Any, id_type: "IdType") -> Any:
+    """Statistics by ids as the model has them: keys of JSON are all text."""
+    if id_type == "string" or not isinstance(statistics, dict):
+        return statistics
+    try:
+        return {int(item): values for item, values in statistics.items()}
+    except ValueError:
+        raise SettingsError(
+            f"statistics: the model's ids are integers, found {', '.join(map(repr, statistics))}."
+        ) from None
 
 
 def _ids(texts: list[str], id_type: "IdType") -> list[int | str]:

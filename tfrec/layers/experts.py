@@ -32,46 +32,38 @@ class Experts(keras.layers.Layer):
         self, tasks: int, dimensions: int, shared: int, own: int = 0, levels: int = 1, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        if shared < 1 or (levels > 1 and own < 1):
+        if shared < 1 or shared + own < 2 or (levels > 1 and own < 1):
             raise ValueError(f"shared={shared}, own={own}, levels={levels}: a gate would weigh nothing")
         self.tasks, self.dimensions = tasks, dimensions
         self.shared, self.own, self.levels = shared, own, levels
-        sizes = [own] * tasks + [shared]
+        sizes = [own] * tasks * (own > 0) + [shared]
+        # One after another, level by level: Keras saves layers of a list, and not those of a list in a list.
         self.experts = [
-            [
-                self._experts(size, f"experts_{level}_{group}") if size else None
-                for group, size in enumerate(sizes)
-            ]
+            self._experts(size, f"experts_{level}_{group}")
             for level in range(levels)
+            for group, size in enumerate(sizes)
         ]
         self.gates = [
-            [
-                self._gate(own + shared if group < tasks else tasks * own + shared, f"gate_{level}_{group}")
-                for group in range(tasks if level == levels - 1 else tasks + 1)
-            ]
+            self._gate(own + shared if group < tasks else tasks * own + shared, f"gate_{level}_{group}")
             for level in range(levels)
+            for group in range(tasks if level == levels - 1 else tasks + 1)
         ]
 
     def build(self, input_shape: Any = None) -> None:
-        for level in (*self.experts, *self.gates):
-            for layer in level:
-                if layer is not None:
-                    layer.build((None, None, self.dimensions))
+        for layer in (*self.experts, *self.gates):
+            layer.build((None, None, self.dimensions))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Returns [..., T, D]."""
+        experts, gates = iter(self.experts), iter(self.gates)
         groups = [x] * (self.tasks + 1)
-        for experts, gates in zip(self.experts, self.gates, strict=True):
-            said = [
-                layer(group) if layer is not None else None
-                for layer, group in zip(experts, groups, strict=True)
-            ]
-            own, shared = said[:-1], said[-1]
-            seen = [[one, shared] for one in own] + [said]
-            groups = [
-                _weighed(gate(group), [part for part in parts if part is not None])
-                for gate, group, parts in zip(gates, groups, seen, strict=False)
-            ]
+        for level in range(self.levels):
+            own = [[next(experts)(group)] for group in groups[:-1]] if self.own else [[]] * self.tasks
+            shared = next(experts)(groups[-1])
+            seen = [[*one, shared] for one in own]
+            if level < self.levels - 1:
+                seen.append([part for one in own for part in one] + [shared])
+            groups = [_weighed(next(gates)(group), parts) for group, parts in zip(groups, seen, strict=False)]
         return tf.stack(groups, axis=-2)
 
     def _experts(self, number: int, name: str) -> keras.layers.EinsumDense:

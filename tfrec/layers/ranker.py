@@ -52,7 +52,7 @@ class Ranker(keras.layers.Layer):
             BLOCKS[s.block](
                 s.dimensions, s.heads, s.feed_forward, own.dropout, name=f"list_{i}", dtype=policy
             )
-            for i in range(max(own.list_blocks, 1))
+            for i in range(max(self.spec.list_blocks, 1))
         ]
         self.norm = keras.layers.RMSNormalization(name="norm", dtype=policy)
         if own.sharing != "shared":
@@ -123,7 +123,7 @@ class Ranker(keras.layers.Layer):
             seen = tf.broadcast_to(visible[:, None], [*_shape(real), tf.shape(visible)[-1]])
             x += self.attention(self.attention_norm(x), events, seen, None)
         together = real[:, :, None] & real[:, None, :]
-        if not self.spec.ranking.list_blocks:
+        if not self.spec.list_blocks:
             together &= tf.eye(tf.shape(real)[1], dtype=tf.bool)
         for block in self.blocks:
             x = block(x, together, None, training=training)
@@ -132,6 +132,9 @@ class Ranker(keras.layers.Layer):
 
     def _statistics(self, raw: tf.Tensor) -> tf.Tensor:
         """[M, C, 2 S] standardised logarithms, 0 where missing, and what is missing."""
+        # What never lacked in training cannot say so in a request: it counts as 0.
+        lacks = tf.constant([s.lacks for s in self.spec.statistics])
+        raw = tf.where(tf.math.is_finite(raw) | lacks, raw, 0.0)
         known = tf.math.is_finite(raw)
         mean, std = (
             tf.constant([getattr(s, name) for s in self.spec.statistics], tf.float32)
@@ -143,8 +146,11 @@ class Ranker(keras.layers.Layer):
 
     def _circumstances(self, lists: Tensors) -> tf.Tensor:
         """[M, D] of the context and of the length of the list."""
-        found = tf.math.log1p(lists["length"])[:, None] * tf.cast(self.length, tf.float32)
         facts = self.spec.impressions
+        length = tf.math.log1p(lists["length"])
+        if facts is not None and facts.sampled:
+            length = tf.zeros_like(length)  # it would tell how many of the list have a label
+        found = length[:, None] * tf.cast(self.length, tf.float32)
         for column in facts.context if facts else ():
             value, table = lists[f"context.{column.name}"], self.tables[column.name]
             if column.kind == "categorical":
