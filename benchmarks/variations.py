@@ -107,12 +107,17 @@ def without_seed(settings: Settings | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def settings_key(recorded: Mapping[str, Any]) -> str:
-    """Returns what tells recorded settings from others, whatever their seed and the settings new since."""
+    """Returns what tells recorded settings from others, whatever their seed and the settings new since.
+
+    What changes no training is left out: answers of a servable, and ranking where it has no tasks.
+    """
     try:
         tree = without_seed(recorded)
     except ValidationError:
         tree = {key: value for key, value in recorded.items() if key != "seed"}
-    return json.dumps(tree, sort_keys=True)
+    some = tree.get("ranking", {}).get("tasks")
+    told = {key: value for key, value in tree.items() if key != "answers" and (some or key != "ranking")}
+    return json.dumps(told, sort_keys=True)
 
 
 def is_recorded(line: Mapping[str, Any], dataset: str, variation: Variation, base: Settings) -> bool:

@@ -88,6 +88,15 @@ def test_a_setting_that_is_new_since_does_not_make_a_line_another() -> None:
     assert not is_recorded(older, "ebnerd", COPIES, base)
 
 
+def test_settings_that_change_no_training_do_not_make_a_line_another() -> None:
+    base = Settings()
+    line = line_of(COPIES, load_settings(None, ["answers.diversity=0.5", "ranking.list_blocks=1"]))
+    assert is_recorded(line, "ebnerd", COPIES, base)
+    task = "ranking.tasks={click: {label: click}}"
+    line = line_of(COPIES, load_settings(None, [task, "ranking.list_blocks=1"]))
+    assert not is_recorded(line, "ebnerd", COPIES, load_settings(None, [task]))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
