@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +46,15 @@ def rich_dataset() -> Callable[..., Dataset]:
     Further arguments replace facts of the schema (`ordered_sessions=False`).
     """
     return _rich_dataset
+
+
+@pytest.fixture(scope="session")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A `tests.tfrec.ranked.Ranked` of made-up impressions."""
+    from tests.tfrec.ranked import Ranked
+    from tests.tfrec.shown import shown_to
+
+    return Ranked(*shown_to(_rich_dataset()), tmp_path_factory.mktemp("ranked"))
 
 
 def _rich_dataset(

@@ -1,97 +1,24 @@
-"""Retrieve, rank, rules: a servable with tasks, asked as a graph and by a client over gRPC."""
+"""Retrieve, rank, rules: what a servable with tasks computes."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from serving.client import Event, Query, Recommender, ServingError
-from serving.server import ServerSettings, running
-from tests.tfrec.shown import CANDIDATES, shown_to
-from tests.tfrec.test_export import nothing, requests_at
+from tests.tfrec.asking import nothing, requests_at
+from tests.tfrec.ranked import KNOWN_OF, K, Ranked, answers, asked_at, candidates_of, of_known, recommended
+from tests.tfrec.shown import CANDIDATES
 from tests.tfrec.test_model import small
 from tests.tfrec.test_ranking import BOTH, built
-from tfrec.config import Settings
 from tfrec.dataset import Dataset
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import SettingsError
 from tfrec.export import export
-from tfrec.impressions import Impressions
-from tfrec.index import ExactIndex
-from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_prediction import RankingPredictor
-from tfrec.schema import PADDING_ROW, UNKNOWN_ROW
-from tfrec.servable import ServableInfo, no_item
+from tfrec.schema import PADDING_ROW
+from tfrec.servable import no_item
 from tfrec.settings_file import known_keys
-from tfrec.signatures import Servable
 from tfrec.trained import TrainedModel
 from tfrec.two_stage_prediction import TwoStagePredictor
-from tfrec.vocabulary import Vocabulary
-
-K = 6
-DEVICES = np.array(["", "phone", "desk"], object)
-"""Of the rows of an impression's device from 1 on: preparation takes what is missing for unknown."""
-Arrays = dict[str, np.ndarray]
-
-
-class Ranked:
-    """A model with tasks whose weights hide nothing, and its answers under settings, without an export."""
-
-    def __init__(self, dataset: Dataset, impressions: Impressions, folder: Path) -> None:
-        device = np.maximum(impressions.context["device"], UNKNOWN_ROW)
-        self.impressions = replace(impressions, context={"device": device})
-        self.folder = folder
-        model, _ = built(dataset, impressions, small(BOTH))
-        random = np.random.default_rng(0)
-        for weight in model.trainable_weights:
-            weight.assign_add(random.normal(0, 0.1, weight.shape))
-        self.dataset = replace(dataset, impression_context={"device": Vocabulary(["phone", "desk"])})
-        self.trained = TrainedModel(model, small(BOTH), self.dataset)
-        (folder / "model").mkdir()
-        self.trained.save(folder / "model")
-
-    def ask(self, signature: str, inputs: Arrays, *overrides: str, k: int = K) -> Arrays:
-        return answers(self.trained, small(BOTH, *overrides), signature, inputs, k)
-
-
-def answers(trained: TrainedModel, settings: Settings, signature: str, inputs: Arrays, k: int) -> Arrays:
-    """What the graph of a servable says, run as it is."""
-    index = ExactIndex(trained.model.candidate_tower.table())
-    servable = Servable(trained, settings, index, k, "repeats")
-    found = getattr(servable, signature)({name: tf.constant(value) for name, value in inputs.items()})
-    return {name: tensor.numpy() for name, tensor in found.items()}
-
-
-@pytest.fixture(scope="module")
-def ranked(rich_dataset: Callable[..., Dataset], tmp_path_factory: pytest.TempPathFactory) -> Ranked:
-    return Ranked(*shown_to(rich_dataset()), tmp_path_factory.mktemp("ranked"))
-
-
-def asked_at(ranked: Ranked, impressions: Impressions) -> Arrays:
-    """The requests of known users' impressions: their events before the moment, and where they are."""
-    s = ranked.dataset.sequences
-    begin = s.offsets[impressions.user]
-    spans = [s.time[a:b] for a, b in zip(begin, s.offsets[impressions.user + 1], strict=True)]
-    before = [np.searchsorted(*pair) for pair in zip(spans, impressions.time, strict=True)]
-    inputs = requests_at(ranked.dataset, begin, begin + before, impressions.time)
-    return inputs | {"request_context.device": DEVICES[impressions.context["device"] - 1]}
-
-
-def of_known(ranked: Ranked) -> Impressions:
-    return ranked.impressions.take(np.flatnonzero(ranked.impressions.user >= 0)[::7])
-
-
-def candidates_of(ranked: Ranked, impressions: Impressions) -> Arrays:
-    """Given candidates, those that are new at the moment by ids that the catalogue does not have."""
-    shape = (len(impressions), CANDIDATES)
-    lists = RankingLists.of(impressions, ranked.dataset, ranked.trained.model.spec.ranking)
-    raw = np.concatenate([[-7, -7], ranked.dataset.items.values])[impressions.item]
-    return {
-        "candidate_item_id": np.where(lists.new, -5, raw).reshape(shape),
-        "statistic.click_6h": impressions.statistics["click_6h"].reshape(shape),
-    }
 
 
 def test_rank_gives_the_chances_that_the_model_gives(ranked: Ranked) -> None:
@@ -146,22 +73,6 @@ def test_whatever_a_formula_gives_no_item_is_answered_twice(
         some = [item for item in items if item != no_item("int64")]
         assert len(set(some)) == len(some) >= 4
         assert np.isfinite(scores[: len(some)]).all()
-
-
-KNOWN_OF = (0, 7, 400)
-"""clicks in six hours of the first three items"""
-
-
-def recommended(ranked: Ranked, *overrides: str, k: int = K, **more: np.ndarray) -> Arrays:
-    """Answers for known users, while something is known of three items."""
-    asked = of_known(ranked)
-    inputs = asked_at(ranked, asked) | {
-        "exclude_item_id": nothing(len(asked)),
-        "allow_item_id": nothing(len(asked)),
-        "statistic_item_id": np.tile(ranked.dataset.items.values[:3], (len(asked), 1)),
-        "statistic.click_6h": np.tile(np.array(KNOWN_OF, np.float32), (len(asked), 1)),
-    }
-    return ranked.ask("recommend", inputs | more, *overrides, k=k)
 
 
 def test_answers_are_what_rank_says_of_what_was_retrieved(ranked: Ranked) -> None:
@@ -270,74 +181,3 @@ def test_settings_that_a_servable_cannot_have_are_refused(ranked: Ranked, overri
     with pytest.raises(SettingsError, match=words):
         export(ranked.folder / "model", ranked.folder / "shop", k=K, overrides=[override])
     assert {*ranked.folder.iterdir()} == before
-
-
-@pytest.fixture(scope="module")
-def servable(ranked: Ranked) -> Path:
-    """An export that refuses unknown candidates, and more than seven."""
-    overrides = ["answers.max_candidates=7", "answers.explore=0.2"]
-    return export(ranked.folder / "model", ranked.folder / "limited", k=K, overrides=overrides)
-
-
-def test_the_servable_says_what_it_ranks_by(servable: Path) -> None:
-    info = ServableInfo.load(servable)
-    assert info.tasks == ("next_item", "click", "order")
-    assert info.statistics == ("click_6h",)
-    assert info.request_context == {"device": "categorical"}
-    assert info.max_candidates == 7
-
-
-@pytest.fixture(scope="module")
-def client(servable: Path) -> Iterator[Recommender]:
-    with (
-        running(ServerSettings(servable.parent, port=0)) as server,
-        Recommender(f"localhost:{server.port}", timeout_s=60) as recommender,
-    ):
-        yield recommender
-
-
-def test_a_client_gets_both_stages_and_every_chance(ranked: Ranked, client: Recommender) -> None:
-    asked = of_known(ranked).take(np.array([1]))
-    inputs = asked_at(ranked, asked)
-    events = [
-        Event(
-            int(item),
-            int(time),
-            "event",
-            context={"device": device, "dwell": None if np.isnan(dwell) else float(dwell)},
-        )
-        for item, time, device, dwell in zip(
-            *(inputs[name][0] for name in ("item_id", "time", "context.device", "context.dwell")), strict=True
-        )
-    ]
-    now, device = int(asked.time[0]), {"device": str(inputs["request_context.device"][0])}
-    first = [int(item) for item in ranked.dataset.items.values[:3]]
-    statistics = {item: {"click_6h": value} for item, value in zip(first, KNOWN_OF, strict=True)}
-    found = client.recommend(events, K, request_time=now, context=device, statistics=statistics)
-    of_graph = recommended(ranked, "answers.explore=0.2")
-    assert [one.item for one in found] == of_graph["item_id"][1].tolist()
-    for name in ("click", "order"):
-        chances = [one.probabilities[name] for one in found]
-        np.testing.assert_allclose(chances, of_graph[name][1], rtol=1e-4)
-    told = client.rank(events, first, request_time=now, context=device, statistics=statistics)
-    assert set(told[0].probabilities) == {"click", "order", "next_item"}
-    assert [one.score for one in told] == sorted((one.score for one in told), reverse=True)
-    # Without what is known of candidates the chances are others.
-    blind = client.rank(events, first, request_time=now, context=device)
-    assert {one.item: one.score for one in blind} != {one.item: one.score for one in told}
-
-
-def test_what_cannot_be_ranked_is_said_over_grpc(ranked: Ranked, client: Recommender) -> None:
-    known = [int(item) for item in ranked.dataset.items.values[:8]]
-    with pytest.raises(ServingError, match=r"candidate_item_id: a user may have 7 candidates, found.*8"):
-        client.rank([], known)
-    with pytest.raises(ServingError, match=r"not in the catalogue.*-5"):
-        client.rank([], [known[0], -5])
-    with pytest.raises(DataError, match=r"statistics\[-1\]\.clicks: unknown; expected one of click_6h"):
-        client.rank([], known[:1], statistics={-1: {"clicks": 3}})
-    with pytest.raises(DataError, match=r"context\.place: unknown; expected one of device"):
-        client.recommend([], K, context={"place": "home"})
-    with pytest.raises(DataError, match=r"queries\[1\]\.context: expected a mapping"):
-        client.recommend_many([Query(), Query(context="phone")], K)  # type: ignore[arg-type]
-    # Others that are computed in the same batch are answered all the same.
-    assert len(client.rank([], known[:7])) == 7
