@@ -42,6 +42,7 @@ def prepare(folder: Path) -> DatasetSchema:
             "labels": LABELS,
             "context": {"store": "categorical"},
             "counted": ["promotion"],  # known at the till; what is bought again is known a fortnight later
+            "session": "session_id",
             "role": "role",
         }
     }
@@ -73,7 +74,7 @@ def not_known_yet(events: pd.DataFrame) -> np.ndarray:
 
 
 def baskets(events: pd.DataFrame) -> pd.DataFrame:
-    """A row a session: user, time, role and store, its items, and for each label those that have it."""
+    """A row a session: id, user, time, role and store, its items, and for each label those that have it."""
     by_session = events.groupby("session_id", sort=False)
     heads = by_session.agg(
         user_id=("user_id", "first"),
@@ -85,4 +86,4 @@ def baskets(events: pd.DataFrame) -> pd.DataFrame:
     for label in LABELS:
         having = events[events[label]].groupby("session_id").item_id.agg(list)
         heads[label] = [having.get(session, []) for session in heads.index]
-    return heads.reset_index(drop=True)
+    return heads.reset_index()

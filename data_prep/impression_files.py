@@ -57,4 +57,4 @@ def columns_of(asked: ImpressionOptions, log: PrepareOptions) -> list[str]:
     """Returns the columns that are read from a file of impressions."""
     of_items = [asked.id, log.item] if asked.id else [asked.shown]
     named = [log.user, log.time, *of_items, *asked.labels.values(), *asked.values.values()]
-    return [name for name in dict.fromkeys([*named, *asked.context, asked.role]) if name]
+    return [name for name in dict.fromkeys([*named, *asked.context, asked.session, asked.role]) if name]

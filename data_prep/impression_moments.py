@@ -1,4 +1,4 @@
-"""The moments of impressions where the order inside sessions means nothing."""
+"""The moments and the sessions of impressions beside those of their log."""
 
 import numpy as np
 import pandas as pd
@@ -37,3 +37,31 @@ def at_session_begins(time: np.ndarray, user: np.ndarray, log: Log, session: np.
     ).sort_values("place")
     during = (found["time"] <= found["end"]).to_numpy()
     return np.where(during, found["begin"].fillna(0).astype(np.int64), time)
+
+
+def numbers_of_user(log: Log, session: np.ndarray) -> np.ndarray:
+    """Returns the number of each event's session among those of its user: [E] int32.
+
+    Args:
+        log: events sorted by user and session.
+        session: [E] numbered over all users.
+    """
+    opens = np.append(True, np.diff(log.user.codes) != 0)
+    return (session - session[opens][np.cumsum(opens) - 1]).astype(np.int32)
+
+
+def numbers_in_log(user: np.ndarray, named: np.ndarray, log: Log, session: np.ndarray) -> np.ndarray:
+    """Returns the number of the session that each impression names among its user's: [I] int32; -1: none.
+
+    Args:
+        user, named: [I] int64 codes of the log's users and sessions, and numbers beyond them for others.
+        log: events sorted by user and session, with sessions of its own.
+        session: [E] numbered over all users.
+    """
+    assert log.session is not None
+    key = ["user", "named"]
+    events = pd.DataFrame({"user": log.user.codes, "named": log.session.codes}).astype(np.int64)
+    events["number"] = numbers_of_user(log, session)
+    asked = pd.DataFrame({"user": user, "named": named}).astype(np.int64)
+    found = asked.merge(events.drop_duplicates(key), on=key, how="left")
+    return found["number"].fillna(-1).to_numpy(np.int32)

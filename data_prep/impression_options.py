@@ -45,6 +45,9 @@ class ImpressionOptions(Frozen):
     counted: tuple[str, ...] | None = Field(
         None, description="labels that come at once, and count in statistics; None: click, where there is one"
     )
+    session: str | None = Field(
+        None, description="column of the log's session ids; None: a gap in time opens a new session"
+    )
     role: str | None = Field(
         None, description="column of train, val or test; None: as the user's events at that time"
     )

@@ -104,7 +104,8 @@ def _heads(
         name: column(table, name, functools.partial(read_context, kind=kind))
         for name, kind in asked.context.items()
     }
-    return Heads(number, user, times.seconds, context, role), reasons
+    session_id = column(table, asked.session, encode) if asked.session else None
+    return Heads(number, user, times.seconds, context, role, session_id=session_id), reasons
 
 
 def _exploded(table: pa.Table, name: str) -> tuple[np.ndarray, pa.Array]:

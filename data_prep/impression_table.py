@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from data_prep.impression_moments import at_session_begins
+from data_prep.impression_moments import at_session_begins, numbers_in_log
 from data_prep.impressions import Impressions
 from data_prep.log import Column, Log
 from data_prep.options import PrepareOptions, Split
 from data_prep.sampled_impressions import sampled_impressions
 from data_prep.splits import TEST, TRAIN, VAL
 from data_prep.statistics import Stream, item_statistics, pair_statistics
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ def with_log(
         has_clock: whether times are clock times.
 
     Raises:
+        SettingsError: impressions name sessions, and the log has none.
         DataError: the log has no clock times; see also `beside_log`.
     """
     sampled = options.sampled_impressions
@@ -71,11 +72,19 @@ def with_log(
         found = beside_log(made, log, role, options.split, options.session_gap_s, (), was_shown=False)
         told = {n: v for n, v in found.statistics.items() if not n.startswith(("shown_", "user_shown"))}
         return replace(found, statistics=told)
+    heads = impressions.heads
+    user = _codes(heads.user, log.user.values)
+    if heads.session_id is not None:
+        if log.session is None:
+            raise SettingsError(
+                "impressions name sessions, and the log has none: say --session, or leave out "
+                "--impression-session"
+            )
+        named = _codes(heads.session_id, log.session.values)
+        heads = replace(heads, session=numbers_in_log(user, named, log, session))
     if not options.ordered_sessions:
-        heads = impressions.heads
-        user = _codes(heads.user, log.user.values)
-        moved = replace(heads, time=at_session_begins(heads.time, user, log, session))
-        impressions = replace(impressions, heads=moved).by_time()
+        heads = replace(heads, time=at_session_begins(heads.time, user, log, session))
+    impressions = replace(impressions, heads=heads).by_time()
     counted = options.impressions.counted
     counted = ("click",) if counted is None else counted
     return beside_log(impressions, log, role, options.split, options.session_gap_s, counted)

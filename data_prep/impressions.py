@@ -17,7 +17,9 @@ class Heads:
         time: [I] int64 unix seconds.
         context: categorical columns, or [I] float32 numbers.
         role: [I] int8 where the file says it; else None.
-        session: [I] int32 number of its session among those of the user, where that is known; else None.
+        session: [I] int32 number of its session among those of the user, -1 where that is not known; None: of
+            none.
+        session_id: raw ids of these, where the file has them; else None.
     """
 
     id: Column
@@ -26,6 +28,7 @@ class Heads:
     context: dict[str, Column | np.ndarray]
     role: np.ndarray | None
     session: np.ndarray | None = None
+    session_id: Column | None = None
 
     def take(self, at: np.ndarray) -> "Heads":
         """Returns those at the given places."""
@@ -39,6 +42,7 @@ class Heads:
             },
             role=None if self.role is None else self.role[at],
             session=None if self.session is None else self.session[at],
+            session_id=None if self.session_id is None else self.session_id.take(at),
         )
 
 

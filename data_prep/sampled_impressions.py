@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from data_prep.impression_moments import numbers_of_user
 from data_prep.impression_options import SampledOptions
 from data_prep.impressions import Heads, Impressions
 from data_prep.log import Column, Log
@@ -76,7 +77,7 @@ def sampled_impressions(
             time=at.time,
             context={},
             role=at.role,
-            session=_of_user(log, session)[at.event],
+            session=numbers_of_user(log, session)[at.event],
         ),
         offsets=np.append(0, np.cumsum(np.bincount(of, minlength=sessions))).astype(np.int64),
         item=Column(item.astype(np.int32), log.item.values),
@@ -128,12 +129,6 @@ def _moments(
     event = begin + (random.random(len(begin)) * sizes).astype(np.int64) if ordered else begin
     time = log.time[event] if ordered else np.minimum.reduceat(log.time, begin)
     return _Moments(event, time, role[event])
-
-
-def _of_user(log: Log, session: np.ndarray) -> np.ndarray:
-    """[E] int32 the number of each event's session among those of its user."""
-    opens = np.append(True, np.diff(log.user.codes) != 0)
-    return (session - session[opens][np.cumsum(opens) - 1]).astype(np.int32)
 
 
 def _first_times(log: Log, role: np.ndarray) -> np.ndarray:

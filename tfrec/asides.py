@@ -67,7 +67,7 @@ class Lines:
             user: [A] int64 places of the impressions' users; -1 for users without events.
             time: [A] int64 unix seconds.
             gap_s: a longer gap since the last event opens a new session.
-            session: [A] int32, where that is known otherwise.
+            session: [A] int32, where that is known otherwise; -1: where it is not.
         """
         users, none = sequences.users, user < 0
         line = np.where(none, users + np.cumsum(none) - 1, user)
@@ -82,13 +82,14 @@ class Lines:
         before = events[entry] - 1
         first = np.append(sequences.offsets, [len(sequences.item)] * (int(none.sum()) + 1))[line]
         before = np.where(before >= first, before, -1)
+        by_gap = _sessions(sequences, before, time, gap_s)
         return cls(
             offsets=np.append(0, np.cumsum(np.bincount(lines, minlength=users + int(none.sum())))),
             impression=impression,
             events=events,
             entry=entry,
             before=before,
-            session=_sessions(sequences, before, time, gap_s) if session is None else session,
+            session=by_gap if session is None else np.where(session < 0, by_gap, session),
             time=time,
         )
 

@@ -32,7 +32,7 @@ class Impressions:
         values: [N] float32 by name, NaN where nothing came.
         statistics: [N] float32 by name, NaN where there was nothing.
         context: [I] int32 rows or float32 raw numbers, by name.
-        session: [I] int32 the session among those of the user; None: as the gap in time says.
+        session: [I] int32 the session among those of the user; -1, and None: as the gap in time says.
         stands_for: [N] float32, how many items of the catalogue each stands for; None: for itself.
     """
 
@@ -153,7 +153,7 @@ class Impressions:
             statistics={s.name: flat[f"statistic.{s.name}"] for s in facts.statistics},
             context=context,
             values={v.name: flat[f"value.{v.name}"] for v in facts.values},
-            session=table["session"].to_numpy() if facts.sampled else None,
+            session=table["session"].to_numpy() if "session" in table.column_names else None,
             stands_for=flat.get("stands_for"),
         )
 

@@ -10,12 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import data_prep
+from data_prep import PrepareOptions
 from data_prep.impression_moments import at_session_begins
 from data_prep.impression_options import ImpressionOptions
 from data_prep.impression_table import beside_log
 from data_prep.impressions import Heads, Impressions
 from data_prep.log import Column, Log
-from tests.data_prep.test_impressions import DAY, SHOWN, START, prepare
+from tests.data_prep.test_impressions import DAY, QUIET, SHOWN, START, prepare
+from tfrec.dataset import Dataset
+from tfrec.errors import SettingsError
+from tfrec.impressions import Impressions as Loaded
+from tfrec.ranking_lists import RankingLists
+from tfrec.settings_file import load_settings
 
 Events = list[tuple[int, int, int]]
 
@@ -98,6 +105,33 @@ def test_what_is_shown_during_a_session_without_order_sees_none_of_it(
     told = prepare(tmp_path, shop_log(), shown, ordered=True)
     assert told.time.tolist() == moments
     assert told.statistics["user_events"][::2].tolist() == [0, 0, 1, 1, 1]
+
+
+def test_sessions_may_be_named_by_the_log_s_own_ids(
+    shop_log: Callable[..., pd.DataFrame], tmp_path: Path
+) -> None:
+    """A visit that begins soon after another one is another one all the same."""
+    log = shop_log()
+    log["visit"] = log.groupby("user_id").cumcount() // 3  # a day
+    log.to_csv(tmp_path / "log.csv", index=False)
+    moments = [START + 3600 + 200, START + 3600 + 200, START + DAY]
+    shown = pd.DataFrame({"user_id": ["u1", "u1", "u1"], "timestamp": moments, "visit": [1, 77, 3]})
+    shown = shown.assign(shown=[[1, 7]] * 3, clicked=[[1]] * 3)
+    shown.to_parquet(tmp_path / "shown.parquet")
+    asked = {"impressions": {"file": tmp_path / "shown.parquet", "session": "visit"}}
+    options = PrepareOptions.model_validate({"session": "visit", **asked})
+    folder = tmp_path / "dataset"
+    data_prep.prepare("log", [tmp_path / "log.csv"], folder, options, console=QUIET)
+    dataset = Dataset.load(folder)
+    found = Loaded.load(folder, dataset)
+    assert found.session.tolist() == [1, -1, 3]
+    tasks = load_settings(None, ["ranking.tasks={a: {label: click}}"]).ranking
+    lines = RankingLists.of(found, dataset, tasks).lines(dataset.sequences, 1800)
+    assert lines.session.tolist() == [1, 0, 3]  # no session has the id 77: the gap says which it is
+    with pytest.raises(SettingsError, match="impressions name sessions, and the log has none: say --session"):
+        data_prep.prepare(
+            "log", [tmp_path / "log.csv"], tmp_path / "x", PrepareOptions(**asked), console=QUIET
+        )
 
 
 @given(

@@ -62,6 +62,9 @@ def prepare(
     count_label: Annotated[
         list[str] | None, typer.Option(help="a label that comes at once, and counts in statistics")
     ] = None,
+    impression_session: Annotated[
+        str | None, typer.Option(help="their column of the log's session ids; else a gap opens a session")
+    ] = None,
     impression_role: Annotated[str | None, typer.Option(help="their column of train, val or test")] = None,
     sampled_impressions: Annotated[
         int | None, typer.Option(help="make them of the log itself, with so many items drawn by lot for each")
@@ -113,6 +116,7 @@ def prepare(
             values=None if sampled_impressions else _named("--value", value),
             context=_pairs("--impression-context", impression_context),
             counted=count_label,
+            session=impression_session,
             role=impression_role,
         ),
         "sampled_impressions": _sampled(
