@@ -1,6 +1,7 @@
 """Both stages over gRPC: an exported servable, the embedded server, and the client."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -81,5 +82,15 @@ def test_what_cannot_be_ranked_is_said_over_grpc(ranked: Ranked, client: Recomme
         client.recommend([], K, context={"place": "home"})
     with pytest.raises(DataError, match=r"queries\[1\]\.context: expected a mapping"):
         client.recommend_many([Query(), Query(context="phone")], K)  # type: ignore[arg-type]
-    # Others that are computed in the same batch are answered all the same.
-    assert len(client.rank([], known[:7])) == 7
+    # Others that are asked at the same time are answered all the same.
+    alone = client.rank([], known[:7], request_time=0)
+    lists = [known[:7], [known[0], -5], known[:7]] * 4
+    with ThreadPoolExecutor(len(lists)) as pool:
+        asked = [pool.submit(client.rank, [], candidates, request_time=0) for candidates in lists]
+    for candidates, one in zip(lists, asked, strict=True):
+        if -5 in candidates:
+            assert isinstance(one.exception(), ServingError)
+        else:
+            assert [each.item for each in one.result()] == [each.item for each in alone]
+            scores = [[each.score for each in found] for found in (one.result(), alone)]
+            np.testing.assert_allclose(*scores, rtol=1e-4)
