@@ -14,6 +14,13 @@ from benchmarks.places import ROOT
 
 T = TypeVar("T")
 
+LAUNCH = (
+    "import os, subprocess, sys; process = subprocess.Popen(sys.argv[2:]); "
+    "_, status, used = os.wait4(process.pid, 0); os.write(int(sys.argv[1]), b'%d' % used.ru_maxrss); "
+    "sys.exit(os.waitstatus_to_exitcode(status) & 255)"
+)
+"""A small process between: to the system a program's peak memory is no less than that of who called it."""
+
 
 def in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
     """Returns what the function returns in a new process; its exceptions come through."""
@@ -30,11 +37,17 @@ def run_json(command: Sequence[str | Path]) -> tuple[dict[str, Any], int]:
     words = [str(word) for word in command]
     # TensorFlow's start-up notes would hide what the program itself says.
     surroundings = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings) as process:
-        assert process.stdout is not None
-        printed = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    ours, theirs = os.pipe()
+    launch = [sys.executable, "-I", "-S", "-c", LAUNCH, str(theirs), *words]
+    with (
+        os.fdopen(ours) as told,
+        subprocess.Popen(
+            launch, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=surroundings, pass_fds=[theirs]
+        ) as process,
+    ):
+        os.close(theirs)
+        printed, _ = process.communicate()
+        peak_kb = told.read()
     if process.returncode or not printed.strip():
         sys.exit(f"`{' '.join(words)}` failed with exit code {process.returncode}; see above")
-    return json.loads(printed.strip().splitlines()[-1]), round(used.ru_maxrss / 1024)
+    return json.loads(printed.strip().splitlines()[-1]), round(int(peak_kb) / 1024)

@@ -6,10 +6,12 @@ from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from benchmarks import peers
 from benchmarks.places import SHARED_BENCH
+from benchmarks.processes import run_json
 
 OUT = Path("answers.parquet")
 
@@ -69,3 +71,19 @@ def test_the_judge_scores_sequential_rules(judge: ModuleType, capsys: pytest.Cap
     assert found["answered"] == found["queries"]
     assert found["peer"]["context"] == 4
     assert found["peak_mb"] > 50
+
+
+def test_the_memory_of_a_program_is_its_own() -> None:
+    """A large caller leaves no trace in it."""
+    large = np.ones(60_000_000)  # 480 MB
+    assert run_json([sys.executable, "-S", "-c", "print('{}')"])[1] < 100
+    script = "x = bytearray(200_000_000); print('{\"a\": 1}')"
+    said, peak_mb = run_json([sys.executable, "-S", "-c", script])
+    assert said == {"a": 1}
+    assert 190 < peak_mb < 300
+    assert large[-1] == 1
+
+
+def test_a_program_that_fails_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="failed with exit code 3"):
+        run_json([sys.executable, "-S", "-c", "import sys; sys.exit(3)"])
