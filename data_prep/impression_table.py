@@ -69,7 +69,8 @@ def with_log(
         made = sampled_impressions(
             log, session, role, sampled, ordered=options.ordered_sessions, seed=options.seed
         )
-        found = beside_log(made, log, role, options.split, options.session_gap_s, (), was_shown=False)
+        found = beside_log(made, log, role, options.split, options.session_gap_s, ())
+        # Nobody was shown them, and all had events before, so that ages are those of events.
         told = {n: v for n, v in found.statistics.items() if not n.startswith(("shown_", "user_shown"))}
         return replace(found, statistics=told)
     heads = impressions.heads
@@ -97,8 +98,6 @@ def beside_log(
     split: Split,
     gap_s: int,
     counted: Sequence[str],
-    *,
-    was_shown: bool = True,
 ) -> ImpressionTable:
     """Returns impressions with what their log says of them.
 
@@ -109,7 +108,6 @@ def beside_log(
         split: that gave them.
         gap_s: seconds without an event that end a session.
         counted: names of labels that count in statistics.
-        was_shown: False: they were made of the log, and that an item is among them counts for nothing.
 
     Raises:
         DataError: no item that was shown is in the log.
@@ -131,7 +129,6 @@ def beside_log(
         for name, has in impressions.labels.items()
         if name in counted
     }
-    counts = slice(None) if was_shown else slice(0)
     had = log.user.codes.astype(np.int64) * items + log.item.codes
     pair, pair_had = _numbered(shown_to * items + item, had)
     given = heads.role
@@ -139,8 +136,8 @@ def beside_log(
         impressions=impressions,
         item=item,
         role=given if given is not None else _roles(user, heads.time, log, role, split, gap_s),
-        statistics=item_statistics(events, Stream(item[counts], time[counts]), labelled, item, time)
-        | pair_statistics(Stream(pair_had, log.time), Stream(pair[counts], time[counts]), pair, time),
+        statistics=item_statistics(events, Stream(item, time), labelled, item, time)
+        | pair_statistics(Stream(pair_had, log.time), Stream(pair, time), pair, time),
     )
 
 
