@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.tfrec.asking import nothing, requests_at
 from tests.tfrec.ranked import KNOWN_OF, K, Ranked, answers, asked_at, candidates_of, of_known, recommended
@@ -13,6 +14,7 @@ from tests.tfrec.test_ranking import BOTH, built
 from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
 from tfrec.export import export
+from tfrec.query import Query
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.schema import PADDING_ROW
 from tfrec.servable import no_item
@@ -158,6 +160,37 @@ def test_queries_of_a_dataset_get_what_a_servable_answers(ranked: Ranked) -> Non
     real = expected != no_item("int64")
     np.testing.assert_array_equal(found != PADDING_ROW, real)
     np.testing.assert_array_equal(ranked.dataset.items.values[found[real] - 2], expected[real])
+
+
+def test_items_that_nobody_had_yet_are_unknown_to_a_query(ranked: Ranked) -> None:
+    """A log holds the future: its catalogue has items that come after the query."""
+    s = ranked.dataset.sequences
+    positions = np.flatnonzero(s.is_role("val"))
+    predictor = TwoStagePredictor(
+        ranked.trained.model,
+        small(BOTH, "answers.retrieve=30"),
+        ranked.dataset,
+        lambda rows, position: np.zeros((*rows.shape, 1), np.float32),
+        k=K,
+        quiet=True,
+    )
+    rank, seen = predictor._rank, []
+
+    def spied(
+        query: Query, at: tf.Tensor, lists: dict[str, np.ndarray], scores: tf.Tensor, *more: tf.Tensor
+    ) -> tf.Tensor:
+        seen.append((lists["candidate"], lists["hidden"], more[1].numpy()))
+        return rank(query, at, lists, scores, *more)
+
+    predictor._rank = spied
+    predictor(ranked.dataset, positions)
+    found = 0
+    for candidate, hidden, position in seen:
+        for rows, marks, asked in zip(candidate, hidden, position, strict=True):
+            for row, mark in zip(rows[rows > 1], marks[rows > 1], strict=True):
+                assert mark == (not (s.time[s.item == row] < s.time[asked]).any())
+                found += int(mark)
+    assert found > 0
 
 
 def test_what_is_allowed_is_ranked_alone(ranked: Ranked) -> None:
