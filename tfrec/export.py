@@ -12,7 +12,7 @@ import tfrec
 from tfrec.config import Settings
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
-from tfrec.index import ExactIndex, ScannIndex
+from tfrec.graph_index import ExactIndex, ScannIndex
 from tfrec.layers.relations import Tensors
 from tfrec.servable import INFO_FILE, WARMUP_FILE, ServableInfo
 from tfrec.settings_file import Override, load_settings

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec.batches import Rows, pack_windows
 from tfrec.dataset import Dataset
-from tfrec.index import ExactIndex
+from tfrec.graph_index import ExactIndex
 from tfrec.layers.attention import MASKED
 from tfrec.layers.relations import Tensors
 from tfrec.layers.rules import RuleWeights

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfrec.config import Settings
 from tfrec.dataset import Facts
-from tfrec.index import ExactIndex, ScannIndex
+from tfrec.graph_index import ExactIndex, ScannIndex
 from tfrec.layers.relations import Tensors
 from tfrec.prediction import barred_rows, own_events, second_scores
 from tfrec.query import Query

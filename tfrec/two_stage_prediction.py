@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfrec.config import Settings
 from tfrec.dataset import Dataset, Facts
-from tfrec.index import ExactIndex
+from tfrec.graph_index import ExactIndex
 from tfrec.layers.relations import Tensors
 from tfrec.model import TwoTowerModel
 from tfrec.prediction import Predictor

@@ -12,8 +12,8 @@ from tests.tfrec.test_model import small
 from tests.tfrec.test_ranking import BOTH, built
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.graph_index import ExactIndex
 from tfrec.impressions import Impressions
-from tfrec.index import ExactIndex
 from tfrec.ranking_lists import RankingLists
 from tfrec.schema import UNKNOWN_ROW
 from tfrec.signatures import Servable

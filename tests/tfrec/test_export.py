@@ -15,7 +15,7 @@ from tests.tfrec.asking import ask, nothing, requests
 from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
 from tfrec.export import export, next_version
-from tfrec.index import ScannIndex
+from tfrec.graph_index import ScannIndex
 from tfrec.prediction import Predictor
 from tfrec.servable import ServableInfo, no_item
 from tfrec.settings_file import load_settings
