@@ -14,6 +14,7 @@ from typing import Any
 
 from serving import padding
 from serving.loading import Servable
+from serving.metrics import Metrics
 from serving.settings import BatchSettings
 from serving.signatures import Signature
 from serving.status import Code, ServingError
@@ -62,8 +63,10 @@ class Batcher:
     All methods belong to one event loop.
     """
 
-    def __init__(self, settings: BatchSettings) -> None:
+    def __init__(self, settings: BatchSettings, metrics: Metrics | None = None) -> None:
         self.settings = settings
+        self._metrics = metrics or Metrics()
+        self._metrics.watch_queue(lambda: self._waiting)
         self.stats = BatchStats()
         self._queues: dict[tuple[Any, ...], _Queue] = {}
         self._waiting = 0
@@ -200,12 +203,19 @@ class Batcher:
         self.stats.users += rows
         self.stats.padded_users += size - rows
         self._idle -= 1
+        began = loop.time()
+        self._metrics.batch(rows)
+        for task in batch:
+            self._metrics.stage("queue", began - task.since)
         requests = [task.inputs for task in batch]
         work = loop.run_in_executor(self._pool, compute, queue.servable, queue.signature, requests, size)
-        work.add_done_callback(lambda done: self._finish(batch, done))
+        work.add_done_callback(lambda done: self._finish(batch, done, loop.time() - began))
 
-    def _finish(self, batch: list[_Task], done: "asyncio.Future[list[Answer | Exception]]") -> None:
+    def _finish(
+        self, batch: list[_Task], done: "asyncio.Future[list[Answer | Exception]]", seconds: float
+    ) -> None:
         self._idle += 1
+        self._metrics.stage("compute", seconds)
         failure = done.exception()
         answers: Sequence[Answer | BaseException] = [failure] * len(batch) if failure else done.result()
         for task, answer in zip(batch, answers, strict=True):

@@ -1,4 +1,4 @@
-"""The connection of a client: retries by gRPC's own policy, keep-alive, limits, TLS."""
+"""The connection of a client: balancing and retries by gRPC's own policies, keep-alive, limits, TLS."""
 
 import json
 from dataclasses import dataclass
@@ -56,8 +56,11 @@ class Tls:
 
 
 def service_config(retries: int) -> str:
-    """gRPC's service config: calls that find no server are tried again, after 0.1 s, 0.2 s, 0.4 s … with
-    jitter. Only UNAVAILABLE is: any other answer would be the same again, or add load to an overload.
+    """gRPC's service config.
+
+    Calls take turns among all addresses of the target; one that is gone is left out until it is back. A call
+    that finds no server is tried again, after 0.1 s, 0.2 s, 0.4 s … with jitter. Only UNAVAILABLE is: any
+    other answer would be the same again, or add load to an overload.
 
     Raises:
         SettingsError: gRPC does not try so often.
@@ -73,42 +76,76 @@ def service_config(retries: int) -> str:
             "backoffMultiplier": 2,
             "retryableStatusCodes": ["UNAVAILABLE"],
         }
-    return json.dumps({"methodConfig": [method]})
+    return json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "methodConfig": [method]})
 
 
-def open_channel(target: str, *, retries: int, tls: bool | str | Path | Tls, max_message_mb: int) -> Any:
-    """Opens a channel, which connects on the first call.
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where calls go, and how; every channel of it connects on its first call.
 
-    Args:
-        target: `host:port`, or any name that gRPC resolves.
-        retries: further attempts of a call that found no server.
-        tls: False for plain text; True for TLS; a PEM file of the authorities to trust; or `Tls`.
-        max_message_mb: the largest request and answer, in MiB.
-
-    Raises:
-        SettingsError: a setting is empty or out of range.
-        DataError: a PEM file cannot be read.
+    Attributes:
+        target: `host:port`; or a name that gRPC resolves to one or more addresses, among which calls take
+            turns: `dns:///name:port`, `ipv4:10.0.0.1:8500,10.0.0.2:8500`, `unix:/path`.
+        options: gRPC's channel arguments.
+        credentials: None for plain text.
     """
-    if not target:
-        raise SettingsError("target: expected host:port, found nothing.")
-    if not 1 <= max_message_mb < 2048:
-        raise SettingsError(f"max_message_mb: expected 1 to 2047, found {max_message_mb}.")
-    options = [
-        ("grpc.service_config", service_config(retries)),
-        ("grpc.enable_retries", int(retries > 0)),
-        ("grpc.max_send_message_length", max_message_mb << 20),
-        ("grpc.max_receive_message_length", max_message_mb << 20),
-        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
-        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
-        ("grpc.client_idle_timeout_ms", IDLE_MS),
-        ("grpc.initial_reconnect_backoff_ms", FIRST_RECONNECT_MS),
-        ("grpc.max_reconnect_backoff_ms", LAST_RECONNECT_MS),
-    ]
+
+    target: str
+    options: tuple[tuple[str, Any], ...]
+    credentials: grpc.ChannelCredentials | None
+
+    @classmethod
+    def of(
+        cls, target: str, *, retries: int, tls: bool | str | Path | Tls, max_message_mb: int
+    ) -> "Endpoint":
+        """An endpoint from a client's settings.
+
+        Args:
+            target: see above.
+            retries: further attempts of a call that found no server.
+            tls: False for plain text; True for TLS; a PEM file of the authorities to trust; or `Tls`.
+            max_message_mb: the largest request and answer, in MiB.
+
+        Raises:
+            SettingsError: a setting is empty or out of range.
+            DataError: a PEM file cannot be read.
+        """
+        if not target:
+            raise SettingsError("target: expected host:port, found nothing.")
+        if not 1 <= max_message_mb < 2048:
+            raise SettingsError(f"max_message_mb: expected 1 to 2047, found {max_message_mb}.")
+        options = (
+            ("grpc.service_config", service_config(retries)),
+            ("grpc.enable_retries", int(retries > 0)),
+            ("grpc.max_send_message_length", max_message_mb << 20),
+            ("grpc.max_receive_message_length", max_message_mb << 20),
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+            ("grpc.client_idle_timeout_ms", IDLE_MS),
+            ("grpc.initial_reconnect_backoff_ms", FIRST_RECONNECT_MS),
+            ("grpc.max_reconnect_backoff_ms", LAST_RECONNECT_MS),
+        )
+        return cls(target, options, _credentials(tls))
+
+    def open(self) -> grpc.Channel:
+        """A channel whose calls block."""
+        if self.credentials is None:
+            return grpc.insecure_channel(self.target, self.options)
+        return grpc.secure_channel(self.target, self.credentials, self.options)
+
+    def open_async(self) -> grpc.aio.Channel:
+        """A channel of the event loop that runs."""
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(self.target, self.options)
+        return grpc.aio.secure_channel(self.target, self.credentials, self.options)
+
+
+def _credentials(tls: bool | str | Path | Tls) -> grpc.ChannelCredentials | None:
     if tls is False:
-        return grpc.insecure_channel(target, options)
+        return None
     if not isinstance(tls, Tls):
         tls = Tls() if tls is True else Tls(tls)
-    return grpc.secure_channel(target, tls.credentials(), options)
+    return tls.credentials()
 
 
 def _pem(path: str | Path | None, name: str, kind: str) -> bytes | None:

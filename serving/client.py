@@ -4,54 +4,47 @@
         for found in recommender.recommend([{"item": 12, "time": "2024-05-01T10:00Z"}], k=10):
             print(found.item, found.score)
 
+    async with AsyncRecommender("dns:///shop:8500", model="shop") as recommender:
+        found = await recommender.recommend([{"item": 12, "time": "2024-05-01T10:00Z"}], k=10)
+
 It speaks to the embedded server (`tfrec serve`) and to TensorFlow Serving alike, and learns from either
 what the model takes: integer or string ids, session ids, context columns.
 """
 
-import numbers
-import time
-from collections.abc import Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from serving.answers import Encoding, Recommendation, answers_of, encoding_of, ranking_of
-from serving.channel import Tls, open_channel
-from serving.encoding import sequence_inputs
+from serving.answers import Encoding, Recommendation
+from serving.channel import Endpoint, Tls
+from serving.links import AsyncLink, BlockingLink, CallSettings, finish
 from serving.model_stub import ModelStub, model_spec
-from serving.queries import Event, EventLike, Query, Statistics, ids_of
-from serving.ranking_inputs import list_inputs
-from serving.signatures import Signature
+from serving.queries import Event, Query
+from serving.questions import Questions
 from serving.status import ServingError
-from serving.tensors import Array
-from tfrec.errors import DataError, SettingsError
 from tfrec.schema import IdType
 
-__all__ = ["Encoding", "Event", "Query", "Recommendation", "Recommender", "ServingError", "Tls"]
+__all__ = [
+    "AsyncRecommender",
+    "Encoding",
+    "Event",
+    "Query",
+    "Recommendation",
+    "Recommender",
+    "ServingError",
+    "Tls",
+]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class Recommender:
-    """Asks one model on one server. Safe to share between threads.
+class _Client:
+    """The settings of a client; the class below says how its calls travel."""
 
-    Args:
-        target: `host:port`.
-        model: the model's name; the embedded server, which has one model, needs none.
-        version: number of a version of it; the newest by default.
-        label: name of a version instead, as TensorFlow Serving's configuration gives them ("stable").
-        timeout_s: deadline of a call with all its retries, in seconds.
-        retries: how often a call that finds no server is tried again, at most 4.
-        tls: False: plain text; True: TLS; a path: TLS that trusts the authorities in this PEM file; `Tls`:
-            the same in detail, and mutual TLS.
-        max_message_mb: the largest request and answer, in MiB.
-        clock: False for a model of a log without clock times, whose times are positions, 0 the oldest.
-
-    Raises:
-        SettingsError: a setting is out of range.
-        DataError: a PEM file cannot be read.
-
-    Every call raises DataError for a value that the model cannot take, before the call is sent, and
-    ServingError with the status code for all that goes wrong after.
-    """
+    _link_type: Callable[[Endpoint, CallSettings], Any]
 
     def __init__(
         self,
@@ -65,97 +58,80 @@ class Recommender:
         tls: bool | str | Path | Tls = False,
         max_message_mb: int = 64,
         clock: bool = True,
+        tracer_provider: Any = None,
     ) -> None:
-        self._clock = clock
-        if not timeout_s > 0:
-            raise SettingsError(f"timeout_s: expected more than 0, found {timeout_s}.")
+        settings = CallSettings(model, timeout_s, tracer_provider)
         spec = model_spec(model, version, label)
-        channel = open_channel(target, retries=retries, tls=tls, max_message_mb=max_message_mb)
-        self._model = ModelStub(channel, target, spec, timeout_s)
+        endpoint = Endpoint.of(target, retries=retries, tls=tls, max_message_mb=max_message_mb)
+        self._link = self._link_type(endpoint, settings)
+        self._questions = Questions(ModelStub(self._link, spec), clock=clock)
+
+
+def _blocking(
+    question: Callable[Concatenate[Questions, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_Client, P], T]:
+    """A question as a method whose caller waits for the answer."""
+
+    @functools.wraps(question)
+    def ask(client: _Client, *args: P.args, **kwargs: P.kwargs) -> T:
+        return finish(question(client._questions, *args, **kwargs))
+
+    return ask
+
+
+def _awaited(
+    question: Callable[Concatenate[Questions, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[_Client, P], Coroutine[Any, Any, T]]:
+    """A question as a method whose answer is awaited."""
+
+    @functools.wraps(question)
+    async def ask(client: _Client, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await question(client._questions, *args, **kwargs)
+
+    return ask
+
+
+class Recommender(_Client):
+    """Asks one model on one server, or on replicas of it. Safe to share between threads.
+
+    Args:
+        target: `host:port`; or `dns:///name:port`, with one or more addresses, among which calls take turns.
+        model: the model's name; the embedded server, which has one model, needs none.
+        version: number of a version of it; the newest by default.
+        label: name of a version instead, as TensorFlow Serving's configuration gives them ("stable").
+        timeout_s: deadline of a call with all its retries, in seconds.
+        retries: how often a call that finds no server is tried again, at most 4.
+        tls: False: plain text; True: TLS; a path: TLS that trusts the authorities in this PEM file; `Tls`:
+            the same in detail, and mutual TLS.
+        max_message_mb: the largest request and answer, in MiB.
+        clock: False for a model of a log without clock times, whose times are positions, 0 the oldest.
+        tracer_provider: OpenTelemetry's, for a span around each call; by default the program's own, where
+            it has set one.
+
+    Raises:
+        SettingsError: a setting is out of range.
+        DataError: a PEM file cannot be read.
+
+    Every call raises DataError for a value that the model cannot take, before the call is sent, and
+    ServingError with the status code for all that goes wrong after.
+    """
+
+    _link_type = BlockingLink
+    _link: BlockingLink
+
+    recommend = _blocking(Questions.recommend)
+    recommend_many = _blocking(Questions.recommend_many)
+    rank = _blocking(Questions.rank)
+    encode = _blocking(Questions.encode)
 
     @property
     def item_id_type(self) -> IdType:
         """Whether the model's items have integer or string ids; asks the server, the first time."""
-        return _id_type(self._model.signature("recommend"))
-
-    def recommend(
-        self,
-        events: Sequence[EventLike],
-        k: int = 10,
-        *,
-        exclude: Iterable[int | str] = (),
-        allow: Iterable[int | str] = (),
-        request_time: Any = None,
-        session: int | str | None = None,
-        context: Mapping[str, Any] = MappingProxyType({}),
-        statistics: Statistics = MappingProxyType({}),
-    ) -> list[Recommendation]:
-        """The k best items for a user, best first; fewer where the catalogue has no more.
-
-        Args:
-            events: the user's, oldest first; each an `Event`, a mapping with its names, or an item's id.
-                Either every event has a time or none has; without times all count as happening at
-                `request_time`, in the order given: as one visit that still goes on.
-            k: how many, at most what the servable was exported with.
-            exclude: ids to leave out.
-            allow: the only ids to answer; none: all may be.
-            request_time: when the answer is wanted, not before the last event; now by default.
-            session: id of the session the request belongs to, where the servable takes session ids.
-            context: of the request (device, place), where the servable ranks by it.
-            statistics: by item's id what is known of it at `request_time` (`{12: {"click_6h": 40}}`), where
-                the servable ranks by it; of what is left out nothing is known.
-        """
-        query = Query(events, exclude, request_time, session, allow, context, statistics)
-        return self._recommend([query], [""], k)[0]
-
-    def recommend_many(
-        self, queries: Iterable[Query | Sequence[EventLike]], k: int = 10
-    ) -> list[list[Recommendation]]:
-        """The same for several users in one call; a query is a `Query`, or the events alone."""
-        named = [(value, f"queries[{place}]") for place, value in enumerate(queries)]
-        if not named:
-            return []
-        return self._recommend([Query.of(*pair) for pair in named], [path for _, path in named], k)
-
-    def rank(
-        self,
-        events: Sequence[EventLike],
-        candidates: Iterable[int | str],
-        *,
-        request_time: Any = None,
-        session: int | str | None = None,
-        context: Mapping[str, Any] = MappingProxyType({}),
-        statistics: Statistics = MappingProxyType({}),
-    ) -> list[Recommendation]:
-        """The candidates by their score, best first, with the probability of each task.
-
-        Args:
-            events, request_time, session, context, statistics: as in `recommend`.
-            candidates: ids to rank, at least one.
-        """
-        signature = self._model.signature("rank")
-        candidates = list(ids_of(candidates, "candidates"))
-        if not candidates:
-            raise DataError("candidates: expected at least one id to rank, found none")
-        query = Query(events, (), request_time, session, (), context, statistics)
-        inputs = self._sequences([query], [""], signature)
-        inputs |= list_inputs([query], [""], signature, [candidates])
-        found = ranking_of(candidates, self._model.predict(signature, inputs))
-        return sorted(found, key=lambda one: -one.score)
-
-    def encode(
-        self, events: Sequence[EventLike], *, request_time: Any = None, session: int | str | None = None
-    ) -> Encoding:
-        """The user's query embedding; arguments as in `recommend`."""
-        signature = self._model.signature("encode")
-        query = Query(events, request_time=request_time, session=session)
-        inputs = self._sequences([query], [""], signature)
-        outputs = self._model.predict(signature, inputs)
-        return encoding_of(outputs, _id_type(signature))
+        return finish(self._questions.item_id_type())
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._model.close()
+        """Closes the connection; calls that run fail with CANCELLED."""
+        self._link.close()
 
     def __enter__(self) -> "Recommender":
         return self
@@ -165,36 +141,31 @@ class Recommender:
     ) -> None:
         self.close()
 
-    def _recommend(
-        self, queries: Sequence[Query], paths: Sequence[str], k: int
-    ) -> list[list[Recommendation]]:
-        _check_k(k, None)
-        signature = self._model.signature("recommend")
-        if k > (signature.outputs["item_id"].shape[1] or k):
-            # A version that came since may answer with more.
-            self._model.forget()
-            signature = self._model.signature("recommend")
-        _check_k(k, signature.outputs["item_id"].shape[1])
-        inputs = self._sequences(queries, paths, signature)
-        inputs |= list_inputs(queries, paths, signature)
-        outputs = self._model.predict(signature, inputs)
-        _check_k(k, outputs["item_id"].shape[1])
-        return answers_of(outputs, k)
 
-    def _sequences(
-        self, queries: Sequence[Query], paths: Sequence[str], signature: Signature
-    ) -> dict[str, Array]:
-        return sequence_inputs(queries, paths, signature, clock=self._clock, now=int(time.time()))
+class AsyncRecommender(_Client):
+    """The same for asyncio: settings and questions are those of `Recommender`, answers are awaited.
 
+    It may be made anywhere, and belongs to the event loop of its first call. A task that is cancelled, or
+    runs into `asyncio.timeout`, takes its call back: the server stops working for it.
+    """
 
-def _id_type(signature: Signature) -> IdType:
-    return "string" if signature.inputs["item_id"].dtype == "string" else "int64"
+    _link_type = AsyncLink
+    _link: AsyncLink
 
+    recommend = _awaited(Questions.recommend)
+    recommend_many = _awaited(Questions.recommend_many)
+    rank = _awaited(Questions.rank)
+    encode = _awaited(Questions.encode)
+    item_id_type = _awaited(Questions.item_id_type)
 
-def _check_k(k: int, most: int | None) -> None:
-    if isinstance(k, bool) or not isinstance(k, numbers.Integral) or k < 1:
-        raise DataError(f"k: expected a whole number of at least 1, found {k!r}")
-    if most is not None and k > most:
-        raise DataError(
-            f"k: the servable answers with at most {most} items, found {k}; export it with a larger k"
-        )
+    async def close(self) -> None:
+        """Closes the connection; calls that run fail with CANCELLED."""
+        await self._link.close()
+
+    async def __aenter__(self) -> "AsyncRecommender":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import grpc
+from google.protobuf.message import DecodeError
 
 from serving import wire
-from serving.failures import failure
+from serving.links import Call, Link
 from serving.signatures import Signature
 from serving.status import Code, ServingError
 from serving.tensors import Array, fill, read
@@ -45,22 +45,16 @@ class ModelStub:
     """Calls the signatures of a model.
 
     Args:
-        channel: of gRPC; closed by `close`.
-        target: where it leads, for errors.
+        link: sends the calls.
         spec: which model.
-        timeout_s: deadline of a call with all its retries, in seconds.
     """
 
-    def __init__(self, channel: Any, target: str, spec: Any, timeout_s: float) -> None:
-        self.target, self.spec, self.timeout_s = target, spec, timeout_s
-        self._channel = channel
-        self._predict = self._method("Predict", wire.PredictRequest, wire.PredictResponse)
-        self._get_metadata = self._method(
-            "GetModelMetadata", wire.GetModelMetadataRequest, wire.GetModelMetadataResponse
-        )
+    def __init__(self, link: Link, spec: Any) -> None:
+        self.target, self.spec = link.target, spec
+        self._link = link
         self._signatures: dict[str, Signature] | None = None
 
-    def signature(self, name: str) -> Signature:
+    async def signature(self, name: str) -> Signature:
         """What a signature takes and gives, which the server is asked for once.
 
         Raises:
@@ -69,11 +63,7 @@ class ModelStub:
         """
         signatures = self._signatures
         if signatures is None:
-            request = wire.GetModelMetadataRequest(model_spec=self.spec, metadata_field=[_METADATA])
-            packed = self._send(self._get_metadata, request).metadata[_METADATA].value
-            definitions = wire.SignatureDefMap.FromString(packed).signature_def
-            signatures = {key: Signature.from_proto(key, definitions[key]) for key in definitions}
-            self._signatures = signatures
+            signatures = self._signatures = await self._ask_signatures()
         found = signatures.get(name)
         if found is None or not (set(found.inputs) >= _INPUTS and _OUTPUTS[name] <= set(found.outputs)):
             raise DataError(
@@ -82,45 +72,52 @@ class ModelStub:
             )
         return found
 
-    def predict(self, signature: Signature, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs of a signature.
+    async def predict(self, signature: Signature, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs of a signature; those that the client reads are among them.
 
         Raises:
-            ServingError: the server does not answer, or not with OK.
+            ServingError: the server does not answer, or not with OK, or not with arrays.
         """
         request = wire.PredictRequest(model_spec=self.spec)
         request.model_spec.signature_name = signature.name
         for name, array in inputs.items():
             fill(request.inputs[name], array)
         try:
-            response = self._send(self._predict, request)
+            answer = await self._link.send(Call("Predict", request.SerializeToString(), signature.name))
         except ServingError as error:
             if error.code is Code.INVALID_ARGUMENT:
                 # A newer version may take other inputs than the one that was asked; ask again next time.
                 self.forget()
             raise
-        return {name: read(tensor) for name, tensor in response.outputs.items()}
+        outputs = {}
+        for name, tensor in sorted(self._message(wire.PredictResponse, answer).outputs.items()):
+            try:
+                outputs[name] = read(tensor)
+            except DataError as error:
+                raise self.misunderstood(f"output {name!r} {error}") from None
+        missing = _OUTPUTS[signature.name] - set(outputs)
+        if missing:
+            raise self.misunderstood(f"expected the outputs {sorted(missing)}, found {sorted(outputs)}")
+        return outputs
 
     def forget(self) -> None:
         """Lets the next `signature` ask the server again."""
         self._signatures = None
 
-    def close(self) -> None:
-        """Closes the connection."""
-        self._channel.close()
+    def misunderstood(self, words: str) -> ServingError:
+        """The error for an answer that no servable of tfrec gives."""
+        text = f"{self.target}: the answer cannot be read: {words}. Is it a servable of `tfrec export`?"
+        return ServingError(Code.INTERNAL, text)
 
-    def _method(self, name: str, request: Any, response: Any) -> Any:
-        return self._channel.unary_unary(
-            f"/{wire.SERVICE}/{name}",
-            request_serializer=request.SerializeToString,
-            response_deserializer=response.FromString,
-        )
+    async def _ask_signatures(self) -> dict[str, Signature]:
+        request = wire.GetModelMetadataRequest(model_spec=self.spec, metadata_field=[_METADATA])
+        answer = await self._link.send(Call("GetModelMetadata", request.SerializeToString()))
+        packed = self._message(wire.GetModelMetadataResponse, answer).metadata[_METADATA].value
+        definitions = self._message(wire.SignatureDefMap, packed).signature_def
+        return {key: Signature.from_proto(key, definitions[key]) for key in definitions}
 
-    def _send(self, method: Any, request: Any) -> Any:
+    def _message(self, kind: Any, content: bytes) -> Any:
         try:
-            return method(request, timeout=self.timeout_s)
-        except grpc.RpcError as error:
-            raise failure(error, self.target, self.spec.name, self.timeout_s) from None
-        except ValueError as error:
-            # How gRPC refuses calls on a channel that was closed.
-            raise ServingError(Code.CANCELLED, f"{self.target}: {error}") from None
+            return kind.FromString(content)
+        except DecodeError:
+            raise self.misunderstood(f"{len(content)} bytes that are no {kind.DESCRIPTOR.name}") from None

@@ -11,6 +11,7 @@ from google.protobuf import any_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from serving.batching import Batcher
+from serving.observing import note, request_id
 from serving.requests import outputs_wanted, read_request, signature_of, write_response
 from serving.status import Code, ServingError
 from serving.versions import Versions
@@ -35,8 +36,10 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         async with answering(context):
             with self._versions.use(request.model_spec) as servable:
                 signature = signature_of(servable, request)
+                note(signature=signature.name)
                 wanted = outputs_wanted(request, signature)
                 inputs, rows = read_request(request, signature)
+                note(users=rows)
                 deadline = _deadline(context)
                 outputs = await self._batcher.submit(servable, signature, inputs, rows, deadline)
             response = predict_pb2.PredictResponse()
@@ -77,7 +80,7 @@ async def answering(context: Any) -> AsyncIterator[None]:
     except ServingError as error:
         await context.abort(error.code, str(error))
     except Exception:
-        log.exception("a request failed")
+        log.exception("the request %s failed", request_id(), extra={"request_id": request_id()})
         await context.abort(Code.INTERNAL, "the server failed on this request; its log says why")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from serving.values import wrong
 from tfrec.errors import DataError
+from tfrec.schema import IdType
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Query:
         context: of the request (device, place), where the servable ranks by it.
         statistics: by item's id what is known of candidates at `request_time`, by name; what is left out
             counts as unknown.
+        filters: by feature of items, the values of which an answer must have one.
     """
 
     events: Sequence[EventLike] = ()
@@ -59,6 +61,7 @@ class Query:
     allow: Iterable[int | str] = ()
     context: Mapping[str, Any] = field(default_factory=dict)
     statistics: Statistics = field(default_factory=dict)
+    filters: Mapping[str, Iterable[str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, value: Any, path: str = "") -> "Query":
@@ -94,6 +97,22 @@ def ids_of(value: Any, path: str) -> Iterable[int | str]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise wrong(path, "a list of ids", value)
     return value
+
+
+def statistics_by_id(statistics: Any, id_type: IdType, path: str) -> Any:
+    """Statistics out of JSON, whose keys are all text, by ids as the model has them.
+
+    Raises:
+        DataError: a key is no integer, where the model's ids are.
+    """
+    if id_type == "string" or not isinstance(statistics, Mapping):
+        return statistics
+    try:
+        return {int(item): values for item, values in statistics.items()}
+    except ValueError:
+        raise DataError(
+            f"{path}: the model's ids are integers, found {', '.join(map(repr, statistics))}."
+        ) from None
 
 
 def event_of(value: EventLike, path: str) -> Event:

@@ -1,13 +1,13 @@
 """What queries say of candidates and of themselves -> the inputs that tasks of ranking take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from serving.encoding import id_inputs, padded
 from serving.queries import Query, unknown_name
-from serving.signatures import REQUEST_CONTEXT, STATISTIC, Signature
+from serving.signatures import FILTER, REQUEST_CONTEXT, STATISTIC, Signature
 from serving.tensors import Array, array_dtype
 from serving.values import to_category, to_id, to_number, wrong
 from tfrec.errors import DataError
@@ -32,6 +32,8 @@ def list_inputs(
     """
     at = [f"{path}." if path else "" for path in paths]
     inputs = _contexts(queries, at, signature)
+    if candidates is None:
+        inputs |= _filters(queries, at, signature)
     names = [name.removeprefix(STATISTIC) for name in signature.inputs if name.startswith(STATISTIC)]
     known = [
         _statistics(query, f"{start}statistics", names, signature)
@@ -80,6 +82,25 @@ def _statistics(
         given = [(values.get(name), f"{at}.{name}") for name in names]
         found[item] = [np.nan if value is None else to_number(value, where) for value, where in given]
     return found
+
+
+def _filters(queries: Sequence[Query], at: Sequence[str], signature: Signature) -> dict[str, Array]:
+    """The inputs `filter.COLUMN` that somebody asks for, filled up with the empty text."""
+    known = [name.removeprefix(FILTER) for name in signature.inputs if name.startswith(FILTER)]
+    rows: dict[str, list[list[bytes]]] = {name: [[] for _ in queries] for name in known}
+    for place, (query, start) in enumerate(zip(queries, at, strict=True)):
+        if not isinstance(query.filters, Mapping):
+            raise wrong(f"{start}filters", "a mapping of feature to values", query.filters)
+        for name, values in query.filters.items():
+            path = f"{start}filters.{name}"
+            if name not in known:
+                raise unknown_name(path, str(name), known)
+            if isinstance(values, str) or not isinstance(values, Iterable):
+                raise wrong(path, "a list of values", values)
+            rows[name][place] = [to_category(value, f"{path}[{i}]") for i, value in enumerate(values)]
+            if not rows[name][place]:
+                raise DataError(f"{path}: expected at least one value, or no filter, found none")
+    return {FILTER + name: padded(found, "string") for name, found in rows.items() if any(found)}
 
 
 def _contexts(queries: Sequence[Query], at: Sequence[str], signature: Signature) -> dict[str, Array]:

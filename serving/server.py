@@ -4,11 +4,8 @@ import asyncio
 import contextlib
 import logging
 import signal
-import ssl
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -16,14 +13,18 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 
 from serving import reflection
 from serving.batching import Batcher
+from serving.credentials import server_credentials
 from serving.health import HealthService
 from serving.loading import Servable, load_servable, use_threads
+from serving.loop_thread import running_in_thread
+from serving.metrics import Metrics, MetricsServer
 from serving.model_service import ModelService
+from serving.observing import Observer
 from serving.prediction_service import PredictionService
 from serving.settings import ServerSettings
 from serving.versions import Versions
 from serving.warmup import warm_up
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import SettingsError
 
 log = logging.getLogger("tfrec.serving")
 
@@ -35,24 +36,36 @@ class Server:
         port: where it listens, once started.
         versions: the model's versions.
         batcher: what computes the requests.
+        metrics: what can be said of them.
     """
 
     def __init__(self, settings: ServerSettings) -> None:
         self.settings = settings
         self.port = 0
-        self.batcher = Batcher(settings.batching)
-        self.versions = Versions(settings.model_name, settings.folder, load_and_warm_up, self._report_health)
+        self.metrics = Metrics()
+        self.batcher = Batcher(settings.batching, self.metrics)
+        name = settings.model_name
+        self.versions = Versions(
+            name,
+            settings.folder,
+            load_and_warm_up,
+            self._report_health,
+            lambda: self.metrics.version_rejected(name),
+        )
+        self.metrics.watch_model(name, lambda: self.versions.number)
         limit = settings.max_message_mb << 20
         self._grpc = grpc.aio.server(
+            interceptors=[Observer(self.metrics, log_requests=settings.log_requests)],
             options=[
                 ("grpc.max_receive_message_length", limit),
                 ("grpc.max_send_message_length", limit),
                 # A port that another server has is an error, not a share of its requests.
                 ("grpc.so_reuseport", 0),
-            ]
+            ],
         )
         self._health = HealthService()
         self._watch: asyncio.Task[None] | None = None
+        self._metrics_server: MetricsServer | None = None
 
     async def start(self) -> None:
         """Loads the newest version, then listens.
@@ -71,6 +84,8 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable(self._grpc, (health.SERVICE_NAME,))
         self.port = self._listen()
+        if self.settings.metrics_port:
+            self._metrics_server = MetricsServer(self.metrics, self.settings.host, self.settings.metrics_port)
         await self._set_health()
         await self._grpc.start()
         self._watch = asyncio.create_task(self.versions.watch(self.settings.poll_interval_s))
@@ -84,12 +99,14 @@ class Server:
         await self._grpc.stop(self.settings.drain_s)
         await self.versions.close()
         self.batcher.close()
+        if self._metrics_server:
+            self._metrics_server.close()
 
     def _listen(self) -> int:
         settings = self.settings
         address = f"{settings.host}:{settings.port}"
         try:
-            if credentials := _credentials(settings):
+            if credentials := server_credentials(settings.tls_cert, settings.tls_key):
                 port = self._grpc.add_secure_port(address, credentials)
             else:
                 port = self._grpc.add_insecure_port(address)
@@ -121,27 +138,6 @@ def load_and_warm_up(folder: Path) -> Servable:
     return servable
 
 
-def _credentials(settings: ServerSettings) -> Any:
-    """The server's side of TLS, or None where it is off."""
-    if settings.tls_cert is None or settings.tls_key is None:
-        return None
-    try:
-        # gRPC would only say that it cannot bind. The password is for keys that ask for one: there is none.
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            settings.tls_cert, settings.tls_key, password=""
-        )
-        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-    except ssl.SSLError as error:
-        raise SettingsError(
-            f"tls_cert {settings.tls_cert} and tls_key {settings.tls_key} are no PEM certificate and its "
-            f"private key without a password ({error.reason or error})."
-        ) from error
-    except OSError as error:
-        named = error.filename or f"{settings.tls_cert} or {settings.tls_key}"
-        raise DataError(f"{named} cannot be read: {error.strerror}.") from error
-    return grpc.ssl_server_credentials([pair])
-
-
 def run(settings: ServerSettings, on_start: Callable[[Server], None]) -> None:
     """Serves until SIGTERM or SIGINT, then stops gracefully.
 
@@ -171,25 +167,5 @@ def running(settings: ServerSettings) -> Iterator[Server]:
     Raises:
         TfrecError: it cannot start.
     """
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="tfrec-server", daemon=True)
-    thread.start()
-
-    def wait(coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-
-    async def make() -> Server:
-        server = Server(settings)
-        await server.start()
-        return server
-
-    try:
-        server = wait(make())
-        try:
-            yield server
-        finally:
-            wait(server.stop())
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+    with running_in_thread(lambda: Server(settings)) as server:
+        yield server

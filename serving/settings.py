@@ -25,7 +25,7 @@ class BatchSettings:
     workers: int = field(default_factory=lambda: cores())
 
     def __post_init__(self) -> None:
-        _check_least(
+        check_least(
             max_batch_size=(self.max_batch_size, 1),
             batch_timeout_us=(self.batch_timeout_us, 0),
             max_enqueued=(self.max_enqueued, 1),
@@ -59,6 +59,8 @@ class ServerSettings:
         tls_key: PEM file of its private key; with both the server speaks TLS.
         intra_op_threads: threads that compute one op of one batch; 0 leaves it to TensorFlow. On a CPU
             many batches on one thread each get more done than few on many: the ops are small.
+        metrics_port: where Prometheus finds the metrics, over HTTP on the same host; 0: nowhere.
+        log_requests: whether each request gets a line in the log.
         batching: how requests are computed together.
     """
 
@@ -72,15 +74,18 @@ class ServerSettings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     intra_op_threads: int = 1
+    metrics_port: int = 0
+    log_requests: bool = False
     batching: BatchSettings = field(default_factory=BatchSettings)
 
     def __post_init__(self) -> None:
-        _check_least(
+        check_least(
             port=(self.port, 0),
             poll_interval_s=(self.poll_interval_s, 0.01),
             drain_s=(self.drain_s, 0),
             max_message_mb=(self.max_message_mb, 1),
             intra_op_threads=(self.intra_op_threads, 0),
+            metrics_port=(self.metrics_port, 0),
         )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("TLS needs both tls_cert and tls_key, found one of them.")
@@ -98,7 +103,15 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def _check_least(**settings: tuple[float, float]) -> None:
+def check_least(**settings: tuple[float, float]) -> None:
+    """Checks that settings are at least so much.
+
+    Args:
+        settings: by name, its value and the least.
+
+    Raises:
+        SettingsError: one is not.
+    """
     for name, (value, least) in settings.items():
         if value < least:
             raise SettingsError(f"{name}: expected at least {least}, found {value}.")

@@ -21,6 +21,8 @@ AXIS_MEANINGS = {
 }
 STATISTIC = "statistic."
 REQUEST_CONTEXT = "request_context."
+FILTER = "filter."
+"""Of a retrieval server alone: `filter.COLUMN` [B, V] string, values of which answers must have one."""
 
 _AXIS_NAMES = {
     "exclude_item_id": EXCLUDED,

@@ -18,6 +18,9 @@ Array = NDArray[Any]
 MAX_ELEMENTS = 1 << 24
 """A tensor of more elements is refused: a few bytes on the wire may claim a shape of any size."""
 
+MAX_AXES = 8
+"""A tensor of more axes is refused; servables have two, and NumPy takes no more than 64."""
+
 # TensorFlow's number of a dtype: (its name, the array's dtype, the field of values that are no bytes).
 _KINDS: dict[int, tuple[str, Any, str]] = {
     1: ("float32", np.float32, "float_val"),
@@ -37,7 +40,13 @@ def dtype_name(number: int) -> str:
 
 
 def array_dtype(name: str) -> np.dtype[Any]:
-    """The dtype of the arrays that hold a TensorFlow dtype; strings are objects, of `bytes`."""
+    """The dtype of the arrays that hold a TensorFlow dtype; strings are objects, of `bytes`.
+
+    Raises:
+        DataError: no servable of tfrec has this dtype.
+    """
+    if name not in _BY_NAME:
+        raise DataError(f"expected a dtype among {', '.join(_BY_NAME)}, found {name}")
     return _BY_NAME[name]
 
 
@@ -87,7 +96,10 @@ def _count(shape: Sequence[int], *, unknown_rank: bool) -> int:
         raise DataError(
             f"has the shape {'of unknown rank' if unknown_rank else list(shape)}, not a known one"
         )
+    if len(shape) > MAX_AXES:
+        raise DataError(f"has {len(shape)} axes, of at most {MAX_AXES}")
     count = math.prod(shape)
-    if count > MAX_ELEMENTS:
+    # A size may be beyond all memory though another is 0.
+    if max(count, *shape, 0) > MAX_ELEMENTS:
         raise DataError(f"has the shape {list(shape)}: {count} elements, of at most {MAX_ELEMENTS}")
     return count

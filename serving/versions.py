@@ -59,15 +59,22 @@ class Versions:
         folder: holds the version folders.
         load: loads and warms up a version; raises TfrecError for a version that is no good.
         on_change: called after every change of what is available.
+        on_reject: called for every version that is not taken.
     """
 
     def __init__(
-        self, name: str, folder: Path, load: Load, on_change: Callable[[], Any] = lambda: None
+        self,
+        name: str,
+        folder: Path,
+        load: Load,
+        on_change: Callable[[], Any] = lambda: None,
+        on_reject: Callable[[], Any] = lambda: None,
     ) -> None:
         self.name = name
         self.folder = folder
         self._load = load
         self._on_change = on_change
+        self._on_reject = on_reject
         self._versions: dict[int, Version] = {}
         self._current: Version | None = None
         self._unloading: set[asyncio.Task[None]] = set()
@@ -76,6 +83,12 @@ class Versions:
     def available(self) -> bool:
         """Whether requests can be answered."""
         return self._current is not None
+
+    @property
+    def number(self) -> float:
+        """Of the version that serves; NaN where none does."""
+        current = self._current
+        return current.number if current else float("nan")
 
     def all(self) -> list[Version]:
         """Every version seen, newest first."""
@@ -156,6 +169,7 @@ class Versions:
         version.state, version.error = State.END, reason
         serving = f"version {self._current.number} goes on serving" if self._current else "nothing serves"
         log.error("%s version %d is not taken: %s (%s)", self.name, version.number, reason, serving)
+        self._on_reject()
 
     async def _unload(self, version: Version) -> None:
         """Lets a version go when its last request has ended."""

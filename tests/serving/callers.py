@@ -22,6 +22,7 @@ class Caller:
         self.channel = (
             grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target)
         )
+        self.target = target
         self.prediction = PredictionServiceStub(self.channel)
         self.model = ModelServiceStub(self.channel)
         self.health = HealthStub(self.channel)

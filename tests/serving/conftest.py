@@ -1,6 +1,9 @@
 """Servers of tiny servables, and callers of them."""
 
 import contextlib
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,3 +116,27 @@ def eventually() -> Callable[[Callable[[], Any]], None]:
             assert time.monotonic() < last, "it never came to hold"
 
     return ask
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
+    """`start(*arguments)`: a real `tfrec serve`, and what it says once it serves."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*arguments: object) -> tuple[subprocess.Popen[str], str]:
+        command = [sys.executable, "-c", "from tfrec.cli import main; main()", "serve"]
+        process = subprocess.Popen(
+            [*command, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "COLUMNS": "200"},
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline()
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()

@@ -1,8 +1,7 @@
-import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,30 +100,6 @@ def test_tls_files_that_cannot_be_used(
         ),
     ):
         pass
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., tuple[subprocess.Popen[str], str]]]:
-    """`start(*arguments)`: a real `tfrec serve`, and what it says once it serves."""
-    started: list[subprocess.Popen[str]] = []
-
-    def run(*arguments: object) -> tuple[subprocess.Popen[str], str]:
-        command = [sys.executable, "-c", "from tfrec.cli import main; main()", "serve"]
-        process = subprocess.Popen(
-            [*command, *map(str, arguments)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "COLUMNS": "200"},
-        )
-        started.append(process)
-        assert process.stdout is not None
-        return process, process.stdout.readline()
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def test_sigterm_ends_what_runs_and_then_the_process(

@@ -1,14 +1,12 @@
 """`tfrec serve`: a servable behind gRPC."""
 
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
 from tfrec.cli.app import needs_extra
+from tfrec.cli.logs import LogFormat, write_logs
 
 
 def register(app: typer.Typer) -> None:
@@ -37,17 +35,18 @@ def serve(
     drain_s: Annotated[float, typer.Option(help="seconds that running requests get at the end")] = 30.0,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate; with --tls-key, TLS")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key")] = None,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus metrics over HTTP; 0: none")] = 0,
+    log_format: Annotated[LogFormat, typer.Option(help="of the log on stderr")] = LogFormat.TEXT,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="a line for each request")] = False,
 ) -> None:
     """Serve a servable over gRPC, as TensorFlow Serving does, and every newer version that appears.
 
     Ctrl-C or SIGTERM stops it, once the requests that run have ended.
     """
     with needs_extra("serve", "serve"):
+        console = write_logs(log_format)  # before TensorFlow is imported, whose notes it stops
         from serving.server import run
         from serving.settings import BatchSettings, ServerSettings, cores
-    console = Console(stderr=True)
-    handler = RichHandler(console=console, show_path=False)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[handler])
     settings = ServerSettings(
         folder=folder,
         name=name,
@@ -59,6 +58,8 @@ def serve(
         tls_cert=tls_cert,
         tls_key=tls_key,
         intra_op_threads=intra_op_threads,
+        metrics_port=metrics_port,
+        log_requests=log_requests,
         batching=BatchSettings(
             max_batch_size, batch_timeout_us, max_enqueued, cores() if workers is None else workers
         ),
