@@ -27,11 +27,9 @@ def warm_up(servable: Servable, folder: Path) -> int:
     import tensorflow as tf
 
     path = folder / "assets.extra" / WARMUP_FILE
-    if not path.is_file():
-        return 0
     done = 0
     try:
-        for request in itertools.islice(_requests(path), MAX_RECORDS):
+        for request in warm_up_requests(folder):
             signature = signature_of(servable, request)
             inputs, _ = read_request(request, signature)
             servable.run(signature.name, inputs)
@@ -39,6 +37,17 @@ def warm_up(servable: Servable, folder: Path) -> int:
     except (ServingError, DataError, tf.errors.OpError) as error:
         raise DataError(f"{path}: warm-up request {done + 1} fails: {error}") from error
     return done
+
+
+def warm_up_requests(folder: Path) -> Iterator[Any]:
+    """The PredictRequests that lie with a version, at most `MAX_RECORDS`; none where there is no file.
+
+    Raises:
+        DataError: a record is no PredictionLog of a Predict call.
+        tf.errors.OpError: the file is damaged.
+    """
+    path = folder / "assets.extra" / WARMUP_FILE
+    return itertools.islice(_requests(path), MAX_RECORDS) if path.is_file() else iter(())
 
 
 def _requests(path: Path) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -30,3 +31,22 @@ def judge(shared: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A `tests.tfrec.made.Made` of random shoppers."""
+    from tests.tfrec.datasets import rich_dataset
+    from tests.tfrec.made import Made
+
+    return Made(rich_dataset(), tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture(scope="session")
+def ranked(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A `tests.tfrec.ranked.Ranked` of made-up impressions."""
+    from tests.tfrec import datasets
+    from tests.tfrec.ranked import Ranked
+    from tests.tfrec.shown import shown_to
+
+    return Ranked(*shown_to(datasets.rich_dataset()), tmp_path_factory.mktemp("ranked"))

@@ -4,15 +4,16 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
 import tfrec
+from tfrec.coarse_index import CoarseIndex, HalfIndex, ScannIndex
 from tfrec.config import Settings
 from tfrec.errors import DataError, SettingsError
-from tfrec.folders import whole_folder
-from tfrec.graph_index import ExactIndex, ScannIndex
+from tfrec.folders import newest_version, whole_folder
+from tfrec.graph_index import ExactIndex
 from tfrec.layers.relations import Tensors
 from tfrec.servable import INFO_FILE, WARMUP_FILE, ServableInfo
 from tfrec.settings_file import Override, load_settings
@@ -21,6 +22,7 @@ from tfrec.trained import SETTINGS_FILE, TrainedModel
 from tfrec.warmup import warmup_requests, write_warmup
 
 Retrieval = Literal["exact", "scann"]
+Precision = Literal["float32", "bfloat16", "float16"]
 
 
 def export(
@@ -28,6 +30,7 @@ def export(
     out: Path,
     *,
     retrieval: Retrieval = "exact",
+    precision: Precision = "float32",
     k: int = 100,
     leave_out: LeaveOut = "repeats",
     version: int | None = None,
@@ -39,6 +42,7 @@ def export(
         model_folder: what `tfrec train` has written.
         out: the servable's folder; its name is the model's name in requests.
         retrieval: `exact` uses stock TensorFlow ops alone; `scann` needs the ScaNN ops.
+        precision: of the candidates that exact search keeps; scores are float32 whatever it is.
         k: how many items an answer holds, at most the catalogue.
         leave_out: see `Servable`.
         version: a number; None: one more than the newest in `out`.
@@ -47,26 +51,26 @@ def export(
     Raises:
         DataError: the model cannot be read, or the version exists.
         SettingsError: k or version is below 1; the model has not learned to retrieve; a setting is none of
-            `answers`, or not allowed.
+            `answers`, or not allowed; ScaNN is to have half precision.
     """
     if k < 1:
         raise SettingsError(f"k={k}: an answer must hold at least one item")
     trained = TrainedModel.load(model_folder)
-    settings = _answering(model_folder, overrides)
+    settings = answering(model_folder, overrides)
     if not trained.settings.ranking.retrieval:
         raise SettingsError(
             f"{model_folder} has learned to rank alone, and a servable retrieves. Train it with "
             "ranking.retrieval=true."
         )
-    version = next_version(out) if version is None else version
+    version = newest_version(out) + 1 if version is None else version
     if version < 1:
         raise SettingsError(f"version={version}: versions are numbered from 1")
     candidates = trained.model.candidate_tower.table()
     k = min(k, len(trained.facts.catalogue))
     retrieve = max(k, settings.answers.retrieve) + 2 * trained.model.spec.settings.max_length
-    index = ExactIndex(candidates) if retrieval == "exact" else ScannIndex(candidates, retrieve)
+    index = _index(candidates, retrieval, precision, retrieve)
     servable = Servable(trained, settings, index, k, leave_out)
-    info = _info(trained, settings, out.name, version, retrieval, k)
+    info = _info(trained, settings, out.name, version, retrieval, precision, k)
     signatures = servable.signatures(trained.facts)
     with whole_folder(Path(out) / str(version)) as folder:
         _save(servable, folder, signatures)
@@ -77,6 +81,18 @@ def export(
     return Path(out) / str(version)
 
 
+def _index(
+    candidates: tf.Tensor, retrieval: Retrieval, precision: Precision, retrieve: int
+) -> ExactIndex | CoarseIndex:
+    if retrieval == "scann":
+        if precision != "float32":
+            raise SettingsError(
+                f"precision={precision}: ScaNN keeps candidates in a form of its own; use retrieval exact"
+            )
+        return ScannIndex(candidates, retrieve)
+    return ExactIndex(candidates) if precision == "float32" else HalfIndex(candidates, retrieve, precision)
+
+
 def _save(servable: Servable, folder: Path, signatures: dict[str, Callable[..., Tensors]]) -> None:
     """Writes the SavedModel.
 
@@ -84,22 +100,29 @@ def _save(servable: Servable, folder: Path, signatures: dict[str, Callable[..., 
         DataError: TensorFlow cannot write it.
     """
     try:
-        tf.saved_model.save(servable, str(folder), signatures=signatures)
+        tf.saved_model.save(_resources(servable, signatures), str(folder), signatures=signatures)
     except tf.errors.OpError as error:
         raise DataError(
             f"writing the SavedModel failed: {error.message}. Nothing was left behind."
         ) from error
 
 
-def next_version(out: Path) -> int:
-    """Returns one more than the newest version in a servable's folder."""
-    found = (
-        [int(path.name) for path in Path(out).glob("*") if path.name.isdigit()] if Path(out).exists() else []
-    )
-    return max(found, default=0) + 1
+def _resources(servable: Servable, signatures: dict[str, Any]) -> tf.Module:
+    """What the signatures read, without the Keras model around it.
+
+    A variable of Keras wraps one of TensorFlow. A SavedModel of the model would hold copies of the inner
+    ones, and restore those alone where TensorFlow's C++ loads it, as TensorFlow Serving does, while the
+    signatures read the inner ones and find them empty.
+    """
+    resources = tf.Module()
+    read = {id(variable): variable for function in signatures.values() for variable in function.variables}
+    parts = [servable.reader, servable.lists, servable.index, servable.second_stage.rules]
+    resources.variables_read = list(read.values())
+    resources.parts = [part for part in parts if part is not None]
+    return resources
 
 
-def _answering(model_folder: Path, overrides: Sequence[Override]) -> Settings:
+def answering(model_folder: Path, overrides: Sequence[Override]) -> Settings:
     """The model's settings, with others of `answers`."""
     for override in overrides:
         if not override.startswith("answers."):
@@ -110,13 +133,20 @@ def _answering(model_folder: Path, overrides: Sequence[Override]) -> Settings:
 
 
 def _info(
-    trained: TrainedModel, settings: Settings, name: str, version: int, retrieval: Retrieval, k: int
+    trained: TrainedModel,
+    settings: Settings,
+    name: str,
+    version: int,
+    retrieval: Retrieval,
+    precision: Precision,
+    k: int,
 ) -> ServableInfo:
     schema, spec = trained.facts.schema, trained.model.spec
     return ServableInfo(
         name=name,
         version=version,
         retrieval=retrieval,
+        precision=precision,
         user_id_type=schema.user_id_type,
         item_id_type=schema.item_id_type,
         session_from=schema.session_from,

@@ -53,6 +53,13 @@ def whole_folder(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise
 
 
+def newest_version(folder: Path) -> int:
+    """Returns the highest number that a subfolder has for its name: 0, where none has."""
+    folder = Path(folder)
+    found = [int(path.name) for path in folder.glob("*") if path.name.isdigit()] if folder.exists() else []
+    return max(found, default=0)
+
+
 def remove_partial(target: Path) -> None:
     """Removes what a killed writer of `target` has left beside it."""
     for left in target.parent.glob(f".{target.name}.partial-*"):

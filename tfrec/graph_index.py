@@ -1,4 +1,4 @@
-"""Search over the candidates, exact or by ScaNN, behind one interface.
+"""Exact search over the candidates; `tfrec.coarse_index` has others behind the same interface.
 
 An index answers queries (q, 1) with the rows of the catalogue that score best, after the
 sequence's own items, and those that rules lead to, have been scored a second way:
@@ -6,27 +6,21 @@ sequence's own items, and those that rules lead to, have been scored a second wa
     score(y) = log(exp(q·e_y + b_y) + Σ_s exp(r_s)[x_s = y])
 """
 
-from typing import Any
-
 import numpy as np
 import tensorflow as tf
 
-from tfrec.errors import SettingsError
 from tfrec.layers.attention import MASKED
 from tfrec.losses import log_add_exp
-from tfrec.rescoring import first_seen_before, matching_scores
+from tfrec.rescoring import embeddings_of, matching_scores, product
 from tfrec.schema import FIRST_ROW, PADDING_ROW
-
-LEAST_ITEMS = 16
-"""ScaNN learns 16 codes for each pair of dimensions, and wants as many points."""
 
 
 class ExactIndex(tf.Module):
     """Matrix product and top-k over all candidates; stock TensorFlow ops alone.
 
     Args:
-        candidates: [items, D + 1] float32 of all rows, padding and unknown included; a variable
-            is shared, not copied.
+        candidates: [items, D + 1] of all rows, padding and unknown included, float32; a variable
+            is shared, not copied, and may be of half precision where only `score` is asked.
     """
 
     def __init__(self, candidates: tf.Tensor | tf.Variable) -> None:
@@ -70,7 +64,7 @@ class ExactIndex(tf.Module):
         scores = tf.concat(
             [tf.fill([tf.shape(scores)[0], FIRST_ROW], -np.inf), scores[:, FIRST_ROW:]], axis=1
         )
-        return _best(scores, None, k)
+        return best_of(scores, None, k)
 
     def score(
         self, query: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor | None, candidate: tf.Tensor
@@ -79,77 +73,13 @@ class ExactIndex(tf.Module):
 
         exp(score - normaliser) is the probability that the next event's item is the candidate.
         """
-        scores = tf.matmul(query, self.candidates[FIRST_ROW:], transpose_b=True)
+        scores = product(query, self.candidates)[:, FIRST_ROW:]
         normaliser = tf.reduce_logsumexp(scores, axis=-1)
-        found = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, candidate))
+        found = tf.einsum("qd,qcd->qc", query, embeddings_of(self.candidates, candidate))
         if second_score is not None:
             normaliser = log_add_exp(normaliser, tf.reduce_logsumexp(second_score, axis=-1))
             found = log_add_exp(found, matching_scores(candidate, second_item, second_score))
         return tf.where(candidate >= FIRST_ROW, found, -np.inf), normaliser
-
-
-class ScannIndex(tf.Module):
-    """ScaNN (Guo et al. 2020) retrieves, then exact scores and second scores decide.
-
-    Args:
-        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
-        retrieve: how many candidates ScaNN gives; the answers are among them or are scored a second way.
-        settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
-
-    Raises:
-        SettingsError: the catalogue is too small for ScaNN.
-    """
-
-    def __init__(self, candidates: tf.Tensor, retrieve: int, **settings: Any) -> None:
-        super().__init__(name="scann_index")
-        from tfrec.tensorflow import tensorflow_recommenders
-
-        items = int(candidates.shape[0]) - FIRST_ROW
-        if items < LEAST_ITEMS:
-            raise SettingsError(
-                f"ScaNN needs at least {LEAST_ITEMS} items, the catalogue has {items}. Use exact retrieval."
-            )
-        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
-        self.retrieve = min(retrieve, items)
-        layer = tensorflow_recommenders().layers.factorized_top_k.ScaNN
-        self.search = layer(k=self.retrieve, **(_scann_settings(items) | settings))
-        rows = tf.range(FIRST_ROW, items + FIRST_ROW, dtype=tf.int32)
-        self.search.index(self.candidates[FIRST_ROW:], rows)
-
-    def answer(
-        self,
-        query: tf.Tensor,
-        second_item: tf.Tensor,
-        second_score: tf.Tensor | None,
-        barred: tf.Tensor,
-        k: int,
-        allowed: tf.Tensor | None = None,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """As `ExactIndex.answer`."""
-        _, found = self.search(query, k=self.retrieve)
-        rows = tf.concat([second_item, tf.reshape(found, [-1, self.retrieve])], axis=1)
-        if allowed is not None:
-            # Few of them may be among those found.
-            rows = tf.concat([rows, allowed], axis=1)
-        scores = tf.einsum("qd,qcd->qc", query, tf.gather(self.candidates, rows))
-        if second_score is not None:
-            scores = log_add_exp(scores, matching_scores(rows, second_item, second_score))
-        wrong = first_seen_before(rows) | (rows < FIRST_ROW)
-        wrong |= tf.reduce_any(tf.equal(rows[:, :, None], barred[:, None, :]), axis=-1)
-        if allowed is not None:
-            listed = tf.reduce_any(tf.equal(rows[:, :, None], allowed[:, None, :]), axis=-1)
-            wrong |= ~listed & _restricted(allowed)
-        return _best(tf.where(wrong, -np.inf, scores), rows, k)
-
-
-def _scann_settings(items: int) -> dict[str, Any]:
-    """After ScaNN's own guidance: √N leaves; below 100,000 points all are searched, else a tenth."""
-    leaves = max(1, int(items**0.5))
-    return {
-        "num_leaves": leaves,
-        "num_leaves_to_search": leaves if items < 100_000 else leaves // 10,
-        "num_reordering_candidates": min(items, 1000),
-    }
 
 
 def _totals(second_item: tf.Tensor, second_score: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
@@ -164,16 +94,17 @@ def _only(scores: tf.Tensor, allowed: tf.Tensor) -> tf.Tensor:
     """[Q, items] scores, -inf where a query allows others alone."""
 
     def masked() -> tf.Tensor:
+        # As numbers: GPUs have no kernel that scatters booleans, and the mask would go through the CPU.
         listed = tf.tensor_scatter_nd_update(
-            tf.zeros_like(scores, tf.bool), _with_query(allowed), tf.ones_like(allowed, tf.bool)
+            tf.zeros_like(scores), _with_query(allowed), tf.ones_like(allowed, scores.dtype)
         )
-        return tf.where(listed | ~_restricted(allowed), scores, -np.inf)
+        return tf.where((listed > 0) | ~restricted(allowed), scores, -np.inf)
 
     # Most requests allow all, and the mask is as large as the scores.
     return tf.cond(tf.shape(allowed)[1] > 0, masked, lambda: scores)
 
 
-def _restricted(allowed: tf.Tensor) -> tf.Tensor:
+def restricted(allowed: tf.Tensor) -> tf.Tensor:
     """[Q, 1] bool: which queries allow some items alone."""
     return tf.reduce_any(allowed != PADDING_ROW, axis=1, keepdims=True)
 
@@ -184,7 +115,7 @@ def _with_query(rows: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.broadcast_to(queries[:, None], tf.shape(rows)), rows], axis=-1)
 
 
-def _best(scores: tf.Tensor, rows: tf.Tensor | None, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+def best_of(scores: tf.Tensor, rows: tf.Tensor | None, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     """The k best of [Q, C]; places without an answer are PADDING_ROW and -inf."""
     short = tf.maximum(k - tf.shape(scores)[1], 0)
     scores = tf.pad(scores, [[0, 0], [0, short]], constant_values=-np.inf)

@@ -1,6 +1,6 @@
 """Answers of a model to queries of a dataset."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,19 @@ class Predictor:
         model: a trained model.
         k: how many items an answer has.
         quiet: no progress bar.
+        index: makes a search of the candidates [items, D + 1].
     """
 
-    def __init__(self, model: TwoTowerModel, k: int = 20, *, quiet: bool = False) -> None:
+    def __init__(
+        self,
+        model: TwoTowerModel,
+        k: int = 20,
+        *,
+        quiet: bool = False,
+        index: Callable[[tf.Tensor], Any] = ExactIndex,
+    ) -> None:
         self.model = model
+        self.index = index
         self.k = self.retrieve = k
         self.quiet = quiet
         self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
@@ -47,7 +56,7 @@ class Predictor:
             positions: [Q] int64, places of the queried events in the flat arrays of `dataset`.
         """
         places = self.model.spec.settings.max_length + 1
-        index = ExactIndex(self.model.candidate_tower.table())
+        index = self.index(self.model.candidate_tower.table())
         start, stop, first = query_windows(dataset.sequences.offsets, positions, places)
         rows = pack_windows(dataset.sequences, start, stop, places)
         wanted = np.zeros(len(dataset.sequences.item) + 1, bool)

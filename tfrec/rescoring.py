@@ -19,12 +19,22 @@ def rescored(
 
     Args: as `ExactIndex.answer`; barred items are -inf too.
     """
-    scores = tf.einsum("qd,qcd->qc", query, tf.gather(candidates, second_item))
+    scores = tf.einsum("qd,qcd->qc", query, embeddings_of(candidates, second_item))
     if second_score is not None:
         scores = log_add_exp(scores, matching_scores(second_item, second_item, second_score))
     wrong = first_seen_before(second_item) | (second_item < FIRST_ROW)
     wrong |= tf.reduce_any(tf.equal(second_item[:, :, None], barred[:, None, :]), axis=-1)
     return tf.where(wrong, -np.inf, scores)
+
+
+def embeddings_of(candidates: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Returns the candidates at rows [Q, C] as float32, however they are kept: [Q, C, D + 1]."""
+    return tf.cast(tf.gather(candidates, rows), tf.float32)
+
+
+def product(query: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+    """Returns [Q, items] float32, products of queries and candidates, computed as the candidates are kept."""
+    return tf.cast(tf.matmul(tf.cast(query, candidates.dtype), candidates, transpose_b=True), tf.float32)
 
 
 def matching_scores(rows: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor) -> tf.Tensor:

@@ -12,6 +12,7 @@ from tfrec.model import TwoTowerModel
 from tfrec.query import Query
 from tfrec.ranking_prediction import probabilities
 from tfrec.reranking import Rules
+from tfrec.rescoring import embeddings_of
 from tfrec.schema import PADDING_ROW
 
 
@@ -65,7 +66,7 @@ class SecondStage(tf.Module):
         Args:
             rows: [B, C] int32, PADDING_ROW where there is no candidate.
             score: [B, C] float32.
-            table: [items, D + 1] float32 of the candidate tower.
+            table: [items, D + 1] of the candidate tower.
             key: [B] int64 of the requests, for what is drawn by lot.
             k: how many.
         """
@@ -73,7 +74,7 @@ class SecondStage(tf.Module):
             best, place = tf.math.top_k(tf.where(rows == PADDING_ROW, -np.inf, score), k)
             return tf.where(best == -np.inf, -1, place)
         value = to_best(score) if self.formula is None else between(score, rows != PADDING_ROW)
-        return self.rules.choose(rows, value, tf.gather(table, rows)[..., :-1], key, k)
+        return self.rules.choose(rows, value, embeddings_of(table, rows)[..., :-1], key, k)
 
 
 def to_best(score: tf.Tensor) -> tf.Tensor:

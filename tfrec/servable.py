@@ -11,7 +11,8 @@ Signatures (all tensors batch first, dense, padded; padding may hold anything, `
                                     -> item_id [B, K], score [B, K], best first, with tasks also TASK [B, K];
                                        places without an answer hold the id of no item and score -inf
     encode                          sequence inputs
-                                    -> query_embedding [B, D+1], own_item_id [B, L], own_score [B, L];
+                                    -> query_embedding [B, D+1], own_item_id [B, L], own_score [B, L],
+                                       space [B] int64: the number of the trained model that embeds;
                                        with rules also rule_item_id [B, R], rule_score [B, R]
     rank                            sequence inputs, candidate_item_id [B, C]; with tasks of ranking also
                                     statistic.NAME [B, C], request_context.NAME
@@ -63,6 +64,7 @@ class ServableInfo(Frozen):
     name: str
     version: int
     retrieval: Literal["exact", "scann"]
+    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="of the candidates")
     user_id_type: IdType
     item_id_type: IdType
     session_from: Literal["gap", "id"]

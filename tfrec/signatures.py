@@ -6,9 +6,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tfrec.coarse_index import CoarseIndex
 from tfrec.config import Settings
 from tfrec.dataset import Facts
-from tfrec.graph_index import ExactIndex, ScannIndex
+from tfrec.graph_index import ExactIndex
 from tfrec.layers.relations import Tensors
 from tfrec.prediction import barred_rows, own_events, second_scores
 from tfrec.query import Query
@@ -50,7 +51,7 @@ class Servable(tf.Module):
     Args:
         trained: the model and its facts.
         settings: of the answers; those of the model's training, or others.
-        index: exact or ScaNN.
+        index: exact, of half precision, or ScaNN.
         k: how many items an answer holds.
         leave_out: what is never answered beside the ids that a request leaves out: what the log
             says cannot come again (`repeats`), also the current session's items, or the whole
@@ -61,12 +62,13 @@ class Servable(tf.Module):
         self,
         trained: TrainedModel,
         settings: Settings,
-        index: ExactIndex | ScannIndex,
+        index: ExactIndex | CoarseIndex,
         k: int,
         leave_out: LeaveOut,
     ) -> None:
         super().__init__()
         self.model = trained.model
+        self.space = trained.space
         self.index = index
         self.exact = index if isinstance(index, ExactIndex) else ExactIndex(index.candidates)
         self.reader = RequestReader(trained.facts, trained.model.spec)
@@ -79,12 +81,7 @@ class Servable(tf.Module):
     def recommend(self, inputs: Tensors) -> Tensors:
         """Sequences -> item_id [B, K], score [B, K], and of each task [B, K] probabilities."""
         asked = self._ask(inputs)
-        barred = [barred_rows(asked.own, asked.in_session, self.model.spec.repeats)]
-        if self.leave_out == "sequence":
-            barred.append(asked.own)
-        elif self.leave_out == "session":
-            barred.append(tf.where(asked.in_session, asked.own, PADDING_ROW))
-        barred.append(self.reader.items.rows_or_none(inputs["exclude_item_id"]))
+        barred = [self._left_out(asked), self.reader.items.rows_or_none(inputs["exclude_item_id"])]
         allowed = self.reader.items.rows_or_none(inputs["allow_item_id"])
         rows, scores = self.index.answer(
             asked.embedding,
@@ -106,19 +103,19 @@ class Servable(tf.Module):
         return {"item_id": self.reader.items.raw(_taken(rows, at, PADDING_ROW))} | chosen
 
     def encode(self, inputs: Tensors) -> Tensors:
-        """Sequences -> query_embedding [B, D + 1], own_item_id [B, L], own_score [B, L].
+        """Sequences -> query_embedding [B, D + 1], own_item_id [B, L], own_score [B, L], space [B].
 
         An own item's score is what `recommend` gives it, at its first place; -inf elsewhere and for
-        items that cannot come again. With rules also rule_item_id and rule_score [B, R], for the
+        items that are never answered. With rules also rule_item_id and rule_score [B, R], for the
         items that rules lead to and the sequence does not hold.
         """
         asked = self._ask(inputs)
-        barred = barred_rows(asked.own, asked.in_session, self.model.spec.repeats)
         items, seconds = asked.second_item, asked.second_score
-        scores = rescored(self.exact.candidates, asked.embedding, items, seconds, barred)
+        scores = rescored(self.exact.candidates, asked.embedding, items, seconds, self._left_out(asked))
         ids, own = self.reader.items.raw(items), tf.shape(asked.own)[1]
         found = {
             "query_embedding": asked.embedding,
+            "space": tf.fill([tf.shape(asked.own)[0]], tf.constant(self.space, tf.int64)),
             "own_item_id": ids[:, 1:own],
             "own_score": scores[:, 1:own],
         }
@@ -139,7 +136,17 @@ class Servable(tf.Module):
         found = self.second_stage.scores(asked.query, asked.at, lists, scores)
         return found | {"next_item": tf.exp(scores - normaliser[:, None])}
 
-    def _ask(self, inputs: Tensors) -> "_Asked":
+    def _left_out(self, asked: _Asked) -> tf.Tensor:
+        """[B, P or 2 P] int32, rows of the sequence that are never answered; PADDING_ROW elsewhere."""
+        barred = barred_rows(asked.own, asked.in_session, self.model.spec.repeats)
+        if self.leave_out == "sequence":
+            return asked.own
+        if self.leave_out == "session":
+            of_session = tf.where(asked.in_session, asked.own, PADDING_ROW)
+            return tf.concat([barred, of_session], axis=1)
+        return barred
+
+    def _ask(self, inputs: Tensors) -> _Asked:
         batch, place = self.reader.read(inputs)
         query: Query = self.model(batch, training=False)
         row = tf.range(tf.shape(place)[0])

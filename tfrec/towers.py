@@ -43,15 +43,33 @@ class CandidateTower(keras.layers.Layer):
         )
 
     def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        embedding = tf.cast(self.embedding(rows, training=training), tf.float32)
+        return self._candidates(self.embedding(rows, training=training), tf.gather(self.bias, rows))
+
+    def _candidates(self, embedding: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+        embedding = tf.cast(embedding, tf.float32)
         if self.spec.loss.normalise:
             embedding = tf.math.l2_normalize(embedding, axis=-1)
-        bias = tf.cast(tf.gather(self.bias, rows), tf.float32)
-        return tf.concat([embedding, bias[..., None]], axis=-1)
+        return tf.concat([embedding, tf.cast(bias, tf.float32)[..., None]], axis=-1)
 
     def table(self) -> tf.Tensor:
         """Returns the candidates of all rows, padding and unknown included: [items, D + 1]."""
         return self(tf.range(self.spec.items))
+
+    def new_items(self, values: list[tf.Tensor], like: tf.Tensor) -> tf.Tensor:
+        """Returns candidates of items that training has not seen: [N, D + 1].
+
+        Their features say where they lie; in place of an embedding of the id and of a bias they have the
+        means of items that few had.
+
+        Args:
+            values: of each feature, [N, width], as `tfrec.features.feature_values` gives them.
+            like: [M] int32, rows of items that few had.
+        """
+        count = tf.shape(values[0])[0]
+        ids = tf.reduce_mean(tf.gather(self.embedding.table, like), axis=0)
+        bias = tf.reduce_mean(tf.gather(self.bias, like))
+        embedding = self.embedding.with_features(tf.repeat(ids[None], count, axis=0), values)
+        return self._candidates(embedding, tf.fill([count], bias))
 
 
 @keras.saving.register_keras_serializable("tfrec")

@@ -1,5 +1,6 @@
 """model/: a trained model with all that is needed to use it."""
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,12 +28,14 @@ class TrainedModel:
         settings: of the run that trained it.
         facts: schema, vocabularies and catalogue.
         training: epochs, history, versions.
+        space: a number of its own for each saved model, in whose space its embeddings live; 0: not saved.
     """
 
     model: TwoTowerModel
     settings: Settings
     facts: Facts
     training: dict[str, Any] = field(default_factory=dict)
+    space: int = 0
 
     def dataset_folder(self, folder: Path) -> Path:
         """Returns where the dataset of its training lay, seen from the model folder."""
@@ -61,4 +64,12 @@ class TrainedModel:
             training = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"{path} cannot be read: {str(error)[:300]}. Train the model again.") from error
-        return cls(model, load_settings(folder / SETTINGS_FILE), Facts.load(folder), training)
+        settings = load_settings(folder / SETTINGS_FILE)
+        return cls(model, settings, Facts.load(folder), training, space_of(path))
+
+
+def space_of(model_file: Path) -> int:
+    """Returns the number of a saved model: of its bytes, in the range of an int64, not 0."""
+    with model_file.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    return int.from_bytes(digest[:8]) % (2**63 - 1) + 1

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.ranking_ebnerd import features, figures_of
 from benchmarks.ranking_ebnerd_data import A_DAY, events, roles
 from benchmarks.seeds import mean_of, spread
-from tests.tfrec.conftest import _rich_dataset
+from tests.tfrec.datasets import rich_dataset
 from tests.tfrec.shown import CANDIDATES, shown_to
 from tfrec.impressions import Impressions
 from tfrec.settings_file import load_settings
@@ -17,7 +17,7 @@ END = 10 * A_DAY
 
 @pytest.fixture(scope="module")
 def impressions() -> Impressions:
-    return shown_to(_rich_dataset())[1]
+    return shown_to(rich_dataset())[1]
 
 
 def test_roles_go_by_time() -> None:

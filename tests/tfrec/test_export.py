@@ -12,48 +12,16 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.tfrec.asking import ask, nothing, requests
+from tests.tfrec.made import K, Made
+from tfrec.coarse_index import ScannIndex
 from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
-from tfrec.export import export, next_version
-from tfrec.graph_index import ScannIndex
+from tfrec.folders import newest_version
 from tfrec.prediction import Predictor
 from tfrec.servable import ServableInfo, no_item
-from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
-from tfrec.training import train
 
-SETTINGS = (
-    *("model.dimensions=8", "model.feed_forward=8", "model.max_length=40", "training.rows=4"),
-    *("model.rules=3", "model.rule_events=2"),
-)
-K = 12
 Arrays = dict[str, np.ndarray]
-
-
-class Made:
-    """A dataset, a model of it, and servables of the model."""
-
-    def __init__(self, dataset: Dataset, folder: Path) -> None:
-        self.dataset = dataset
-        self.folder = folder
-        options = [*SETTINGS, "training.epochs=2", "training.xla=false", "loss.in_batch=16", "loss.uniform=8"]
-        self.trained = train(folder / "dataset", folder / "model", load_settings(None, options), quiet=True)
-
-    def export(self, name: str, **options: Any) -> Any:
-        folder = export(self.folder / "model", self.folder / name, k=K, **options)
-        return tf.saved_model.load(str(folder))
-
-
-@pytest.fixture(scope="module")
-def made(
-    rich_dataset: Callable[..., Dataset],
-    write_dataset: Callable[[Dataset, Path], None],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Made:
-    folder = tmp_path_factory.mktemp("export")
-    dataset = rich_dataset()
-    write_dataset(dataset, folder / "dataset")
-    return Made(dataset, folder)
 
 
 @pytest.fixture(scope="module")
@@ -224,15 +192,14 @@ def test_version_folder(made: Made, exact: Any, tmp_path: Path) -> None:
         exact.signatures[request.model_spec.signature_name](**tensors)
         names.add(request.model_spec.signature_name)
     assert names == {"serving_default", "recommend", "encode", "rank"}
-    assert next_version(made.folder / "exact") == 2
-    assert next_version(tmp_path / "new") == 1
+    assert newest_version(made.folder / "exact") == 1
+    assert newest_version(tmp_path / "new") == 0
 
 
 def test_times_inside_unordered_sessions_say_nothing(
-    rich_dataset: Callable[..., Dataset], write_dataset: Callable[[Dataset, Path], None], tmp_path: Path
+    rich_dataset: Callable[..., Dataset], tmp_path: Path
 ) -> None:
     dataset = rich_dataset(ordered_sessions=False, session_from="id")
-    write_dataset(dataset, tmp_path / "dataset")
     servable = Made(dataset, tmp_path).export("baskets")
     positions = np.flatnonzero(dataset.sequences.is_role("test"))
     inputs = requests(dataset, positions)

@@ -21,7 +21,20 @@ app = typer.Typer(
 )
 
 # Each module has one function `register(app)`, which adds its commands.
-COMMANDS = ("quickstart", "prepare", "settings", "train", "evaluate", "export", "serve", "recommend")
+COMMANDS = (
+    "quickstart",
+    "prepare",
+    "settings",
+    "train",
+    "evaluate",
+    "export",
+    "placement",
+    "serve",
+    "index",
+    "retrieval",
+    "recommend",
+    "rollout",
+)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,14 @@ class Retrieval(StrEnum):
     scann = "scann"
 
 
+class Precision(StrEnum):
+    """What a servable keeps its candidates in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
 class LeaveOut(StrEnum):
     """What a servable never answers, beside the ids that a request leaves out."""
 
@@ -37,6 +45,10 @@ def export(
         Retrieval,
         typer.Option(help="exact: stock ops alone; scann: for runtimes with the ScaNN ops"),
     ] = Retrieval.exact,
+    precision: Annotated[
+        Precision,
+        typer.Option(help="of the candidates of exact search; scores are float32 whatever it is"),
+    ] = Precision.float32,
     k: Annotated[int, typer.Option(help="items in an answer")] = 100,
     leave_out: Annotated[
         LeaveOut,
@@ -54,6 +66,7 @@ def export(
         model,
         out,
         retrieval=retrieval.value,
+        precision=precision.value,
         k=k,
         leave_out=leave_out.value,
         version=version,

@@ -27,7 +27,7 @@ def recommend(
         Path,
         typer.Option(
             help="JSON: a list of events, or an object with `events`, and `exclude`, `allow`, "
-            "`request_time`, `session`, `context`, `statistics` if wanted; - reads stdin"
+            "`request_time`, `session`, `context`, `statistics`, `filters` if wanted; - reads stdin"
         ),
     ],
     target: Annotated[str, typer.Option(help="host:port of the server")] = "localhost:8500",
@@ -51,7 +51,7 @@ def recommend(
     `event_type`, `session`, `context` where the model has them; oldest first.
     """
     from serving.client import Query, Recommender
-    from serving.queries import ids_of
+    from serving.queries import ids_of, statistics_by_id
 
     query = Query.of(_read_json(user_events))
     with Recommender(
@@ -75,7 +75,8 @@ def recommend(
             request_time=query.request_time,
             session=query.session,
             context=query.context,
-            statistics=_by_id(query.statistics, recommender.item_id_type),
+            statistics=statistics_by_id(query.statistics, recommender.item_id_type, "statistics"),
+            filters=query.filters,
         )
     if as_json:
         answers = [{"item": one.item, "score": one.score, **one.probabilities} for one in found]
@@ -103,18 +104,6 @@ def _tls(on: bool, root: Path | None, certificate: Path | None, key: Path | None
     if not on and root is None and certificate is None and key is None:
         return False
     return Tls(root, certificate, key)
-
-
-def _by_id(statistics: Any, id_type: "IdType") -> Any:
-    """Statistics by ids as the model has them: keys of JSON are all text."""
-    if id_type == "string" or not isinstance(statistics, dict):
-        return statistics
-    try:
-        return {int(item): values for item, values in statistics.items()}
-    except ValueError:
-        raise SettingsError(
-            f"statistics: the model's ids are integers, found {', '.join(map(repr, statistics))}."
-        ) from None
 
 
 def _ids(texts: list[str], id_type: "IdType") -> list[int | str]:

@@ -63,8 +63,11 @@ class ItemEmbedding(keras.layers.Layer):
         if training and self.drop is not None:
             kept = self.drop(tf.ones_like(rows, embedding.dtype), training=True)
             embedding *= tf.cast(kept > 0, embedding.dtype)[..., None]
-        for feature, values, table in zip(self.spec.features, self.values, self.feature_tables, strict=True):
-            value = tf.gather(values, rows)
+        return self.with_features(embedding, [tf.gather(values, rows) for values in self.values])
+
+    def with_features(self, embedding: tf.Tensor, values: list[tf.Tensor]) -> tf.Tensor:
+        """Returns embeddings of ids [..., D] with those of the features' values, [..., width] each."""
+        for feature, value, table in zip(self.spec.features, values, self.feature_tables, strict=True):
             if feature.kind == "numeric":
                 embedding += value * tf.cast(table, value.dtype)
                 continue

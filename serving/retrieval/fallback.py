@@ -1,0 +1,103 @@
+"""What is answered while the encoder is not there."""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+
+import numpy as np
+
+from serving.retrieval.candidates import allowed_rows
+from serving.retrieval.settings import Fallback
+from serving.tensors import Array
+from tfrec.index.ids import NO_ROW
+from tfrec.index.index import Index
+from tfrec.servable import no_item
+
+REMEMBERED = 10_000
+"""questions"""
+UNASKED = "request_time"
+"""The one input in which the same question differs from moment to moment."""
+
+
+class FallbackAnswers:
+    """Popular items, or what the same question was answered last.
+
+    Args:
+        kind: which.
+    """
+
+    def __init__(self, kind: Fallback) -> None:
+        self._kind = kind
+        self._known: OrderedDict[bytes, dict[str, Array]] = OrderedDict()
+
+    @property
+    def available(self) -> bool:
+        """Whether anything but an error is answered."""
+        return self._kind != "none"
+
+    def remember(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        """Keeps the answer to a question; the ones asked longest ago go."""
+        if self._kind != "last-known":
+            return
+        for user, key in enumerate(_keys(inputs)):
+            self._known[key] = {name: array[user].copy() for name, array in outputs.items()}
+            self._known.move_to_end(key)
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+
+    def answer(self, index: Index, inputs: Mapping[str, Array], k: int, tasks: list[str]) -> dict[str, Array]:
+        """Returns item_id and score [B, k], and 0 for the probability of each task.
+
+        Scores of popular items fall from 0 by 1: an order, no more.
+
+        Args:
+            index: the newest.
+            inputs: of `recommend`.
+            k: how many.
+            tasks: that answers have probabilities of.
+        """
+        popular = _popular(index, inputs, k, tasks)
+        if self._kind != "last-known":
+            return popular
+        for user, key in enumerate(_keys(inputs)):
+            for name, array in self._known.get(key, {}).items():
+                popular[name][user] = array
+        return popular
+
+
+def _keys(inputs: Mapping[str, Array]) -> list[bytes]:
+    """A digest of each user's question. Padding counts: another one is another question."""
+    names = sorted(name for name in inputs if name != UNASKED)
+    keys = []
+    for user in range(len(inputs["length"])):
+        digest = hashlib.blake2b(digest_size=16)
+        for name in names:
+            value = inputs[name][user]
+            digest.update(name.encode())
+            digest.update(repr(value.tolist()).encode() if value.dtype == object else value.tobytes())
+        keys.append(digest.digest())
+    return keys
+
+
+def _popular(index: Index, inputs: Mapping[str, Array], k: int, tasks: list[str]) -> dict[str, Array]:
+    excluded = index.rows(inputs["exclude_item_id"])
+    users = len(excluded)
+    rows = np.full((users, k), NO_ROW, np.int64)
+    alive = np.setdiff1d(index.popular, index.removed)
+    order = index.popular[np.isin(index.popular, alive)]
+    for user in range(users):
+        only = allowed_rows(index, inputs, user)
+        left = (
+            order
+            if only is None
+            else np.concatenate([order[np.isin(order, only)], np.setdiff1d(only, order)])
+        )
+        left = left[~np.isin(left, excluded[user])][:k]
+        rows[user, : len(left)] = left
+    nothing = no_item(index.info.item_id_type)
+    score = np.where(rows == NO_ROW, -np.inf, -np.arange(k, dtype=np.float32)).astype(np.float32)
+    found: dict[str, Array] = {
+        "item_id": index.raw(rows, nothing if isinstance(nothing, int) else nothing.encode()),
+        "score": score,
+    }
+    return found | {name: np.zeros((users, k), np.float32) for name in tasks}

@@ -1,0 +1,146 @@
+"""The answer to a request: encode, search, rank, rules."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from serving import wire
+from serving.metrics import Metrics
+from serving.retrieval.candidates import find
+from serving.retrieval.encoder import Encoder, Prediction, Signatures
+from serving.retrieval.fallback import FallbackAnswers
+from serving.retrieval.indexes import Indexes
+from serving.retrieval.second_stage import answers, key_of, rank_inputs
+from serving.status import Code, ServingError
+from serving.tensors import Array
+from tfrec.index.index import Index
+from tfrec.servable import no_item
+
+log = logging.getLogger("tfrec.serving")
+
+
+class Answer(NamedTuple):
+    """An answer, and where it comes from.
+
+    Attributes:
+        outputs: by name.
+        model_version: of the encoder; 0: it did not take part.
+        index_version: that was searched.
+        fallback: whether the encoder did not take part.
+    """
+
+    outputs: Mapping[str, Array]
+    model_version: int
+    index_version: int
+    fallback: bool = False
+
+
+class Retriever:
+    """Answers requests to `recommend`.
+
+    Args:
+        encoder: embeds and ranks.
+        indexes: what is searched.
+        pool: where searches run.
+        fallback: what is answered without the encoder.
+        metrics: where the stages are counted.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        indexes: Indexes,
+        pool: Executor,
+        fallback: FallbackAnswers,
+        metrics: Metrics,
+    ) -> None:
+        self._encoder, self._indexes, self._pool, self._fallback = encoder, indexes, pool, fallback
+        self._metrics = metrics
+
+    async def recommend(
+        self, spec: Any, signatures: Signatures, inputs: Mapping[str, Array], rows: int, deadline: float
+    ) -> Answer:
+        """Returns the K best items of each user.
+
+        Args:
+            spec: which version of the model.
+            signatures: of that version.
+            inputs: as `recommend` takes them, and `filter.COLUMN`.
+            rows: users.
+            deadline: time of the event loop after which nobody waits.
+
+        Raises:
+            ServingError: with the code of what went wrong.
+        """
+        encode = signatures.by_name["encode"]
+        of_sequence = {name: inputs[name] for name in encode.inputs}
+        with self._metrics.timed("encode"):
+            encoded = await self._encoder.predict(spec, encode, of_sequence, rows, deadline)
+        index = self._index_of(encoded)
+        k = signatures.by_name["recommend"].outputs["item_id"].shape[1] or index.info.answers.retrieve
+        # Their number in the answer must not hang on what is asked first.
+        in_two = index.info.has_formula or index.info.answers.has_rules
+        count = max(index.info.answers.retrieve, k) if in_two else k
+        with self._metrics.timed("search"):
+            found, scores = await self._run(deadline, find, index, encoded.outputs, inputs, count)
+        ranked = None
+        if index.info.has_formula:
+            with self._metrics.timed("rank"):
+                ranked = await self._rank(encoded.version, signatures, index, inputs, found, rows, deadline)
+        keys = [key_of(inputs, user) for user in range(rows)] if index.info.answers.explore else [0] * rows
+        outputs = await self._run(deadline, answers, index, found, scores, ranked, keys, k)
+        self._fallback.remember(inputs, outputs)
+        return Answer(outputs, encoded.version, index.info.version)
+
+    def without_encoder(self, signatures: Signatures, inputs: Mapping[str, Array]) -> Answer:
+        """Returns what is answered while the encoder is not there.
+
+        Args:
+            signatures: as last known.
+            inputs: as `recommend` takes them.
+        """
+        outputs = signatures.by_name["recommend"].outputs
+        index = self._indexes.newest
+        k = outputs["item_id"].shape[1] or index.info.answers.retrieve
+        tasks = [name for name in outputs if name not in ("item_id", "score")]
+        found = self._fallback.answer(index, inputs, k, tasks)
+        return Answer(found, 0, index.info.version, fallback=True)
+
+    def _index_of(self, encoded: Prediction) -> Index:
+        space = np.unique(encoded.outputs["space"])
+        if len(space) != 1:
+            raise ServingError(Code.INTERNAL, "the encoder answered one request with several models")
+        return self._indexes.of_space(int(space[0]))
+
+    async def _rank(
+        self,
+        version: int,
+        signatures: Signatures,
+        index: Index,
+        inputs: Mapping[str, Array],
+        found: Array,
+        rows: int,
+        deadline: float,
+    ) -> Mapping[str, Array]:
+        nothing = no_item(index.info.item_id_type)
+        candidates = index.raw(found, nothing if isinstance(nothing, int) else nothing.encode())
+        signature = signatures.by_name["rank"]
+        asked = rank_inputs(signature, inputs, candidates)
+        # By the version that embedded the query: another one has other probabilities.
+        spec = wire.ModelSpec()
+        spec.version.value = version
+        return (await self._encoder.predict(spec, signature, asked, rows, deadline)).outputs
+
+    async def _run(self, deadline: float, work: Any, *arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+
+        def unless_late() -> Any:
+            if loop.time() > deadline:
+                raise ServingError(Code.DEADLINE_EXCEEDED, "the deadline passed; the search was not begun")
+            return work(*arguments)
+
+        return await loop.run_in_executor(self._pool, unless_late)

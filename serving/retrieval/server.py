@@ -1,0 +1,193 @@
+"""The retrieval server's life: what it holds, when it is healthy, and its end."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from serving import wire
+from serving.channel import Endpoint
+from serving.credentials import server_credentials
+from serving.health import HealthService
+from serving.loop_thread import running_in_thread
+from serving.metrics import Metrics, MetricsServer
+from serving.observing import Observer
+from serving.retrieval.encoder import Encoder
+from serving.retrieval.fallback import FallbackAnswers
+from serving.retrieval.indexes import Indexes
+from serving.retrieval.pairing import Pairing
+from serving.retrieval.remote import RemoteEncoder
+from serving.retrieval.retriever import Retriever
+from serving.retrieval.service import RetrievalService
+from serving.retrieval.settings import RetrievalSettings
+from tfrec.errors import SettingsError
+
+log = logging.getLogger("tfrec.serving")
+
+
+class RetrievalServer:
+    """Serves one index. All methods belong to one event loop.
+
+    Attributes:
+        port: where it listens, once started.
+        indexes: the versions that are held.
+        metrics: what can be said of requests and versions.
+    """
+
+    def __init__(self, settings: RetrievalSettings) -> None:
+        self.settings = settings
+        self.port = 0
+        limit = settings.max_message_mb << 20
+        self.metrics = Metrics()
+        name = settings.index.resolve().name
+        self.metrics.watch_index(name, lambda: max(self.indexes.versions, default=float("nan")))
+        self.indexes = Indexes(settings.index, lambda: self.metrics.version_rejected(name))
+        self._grpc = grpc.aio.server(
+            interceptors=[Observer(self.metrics, log_requests=settings.log_requests)],
+            options=[
+                ("grpc.max_receive_message_length", limit),
+                ("grpc.max_send_message_length", limit),
+                # A port that another server has is an error, not a share of its requests.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="search")
+        self._health = HealthService()
+        self._encoder: Encoder | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._metrics_server: MetricsServer | None = None
+
+    async def start(self) -> None:
+        """Loads the newest index and, where it is in this process, the servable; then listens.
+
+        A remote encoder need not be there yet: until it is, health says NOT_SERVING.
+
+        Raises:
+            DataError: no index, or no version of the servable, can be used; or the two do not fit.
+            SettingsError: the address or a certificate cannot be used.
+        """
+        settings = self.settings
+        await self.indexes.look()
+        self.indexes.require()
+        self._encoder = await self._open_encoder()
+        pairing = Pairing(self._encoder, self.indexes, self._report, fallback=settings.fallback != "none")
+        await pairing.check()
+        if settings.servable is not None:
+            pairing.require()
+        fallback = FallbackAnswers(settings.fallback)
+        service = RetrievalService(
+            settings.model_name,
+            self._encoder,
+            self.indexes,
+            Retriever(self._encoder, self.indexes, self._pool, fallback, self.metrics),
+            fallback,
+            settings.max_users,
+        )
+        self._grpc.add_generic_rpc_handlers((service.handler(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
+        self.port = self._listen()
+        if settings.metrics_port:
+            self._metrics_server = MetricsServer(self.metrics, settings.host, settings.metrics_port)
+        await self._grpc.start()
+        interval = settings.poll_interval_s
+        self._tasks = [
+            asyncio.create_task(self.indexes.watch(interval)),
+            asyncio.create_task(pairing.watch(interval)),
+        ]
+
+    async def stop(self) -> None:
+        """Turns new requests away, lets those that run end, and lets go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._health.end()
+        await self._grpc.stop(self.settings.drain_s)
+        if self._encoder is not None:
+            await self._encoder.close()
+        self._pool.shutdown(wait=True)
+        if self._metrics_server:
+            self._metrics_server.close()
+
+    async def _open_encoder(self) -> Encoder:
+        settings = self.settings
+        if settings.servable is None:
+            tls = settings.encoder_tls if settings.encoder_tls is not None else False
+            endpoint = Endpoint.of(
+                settings.encoder, retries=0, tls=tls, max_message_mb=settings.max_message_mb
+            )
+            return RemoteEncoder(endpoint, settings.model_name)
+        # TensorFlow, which a server with a remote encoder never sees.
+        from serving.retrieval.local import LocalEncoder
+
+        local = LocalEncoder(
+            settings.servable,
+            settings.model_name,
+            settings.batching,
+            intra_op_threads=settings.intra_op_threads,
+            poll_interval_s=settings.poll_interval_s,
+            metrics=self.metrics,
+        )
+        await local.start()
+        return local
+
+    def _listen(self) -> int:
+        settings = self.settings
+        address = f"{settings.host}:{settings.port}"
+        try:
+            credentials = server_credentials(settings.tls_cert, settings.tls_key)
+            if credentials is not None:
+                port = self._grpc.add_secure_port(address, credentials)
+            else:
+                port = self._grpc.add_insecure_port(address)
+            if settings.socket is not None:
+                address = f"unix:{settings.socket}"
+                self._grpc.add_insecure_port(address)
+        except RuntimeError as error:
+            raise SettingsError(
+                f"cannot listen on {address}. Is the port taken? Choose another by --port. ({error})"
+            ) from error
+        return int(port)
+
+    async def _report(self, serving: bool) -> None:
+        statuses = health_pb2.HealthCheckResponse
+        status = statuses.SERVING if serving else statuses.NOT_SERVING
+        for service in ("", self.settings.model_name, wire.SERVICE):
+            await self._health.set(service, status)
+
+
+def run(settings: RetrievalSettings, on_start: Callable[[RetrievalServer], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then stops gracefully.
+
+    Args:
+        settings: what to serve.
+        on_start: called once the server listens.
+    """
+
+    async def serve() -> None:
+        server = RetrievalServer(settings)
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await server.start()
+        on_start(server)
+        await stop.wait()
+        log.info("stopping: running requests get %s s", settings.drain_s)
+        await server.stop()
+
+    asyncio.run(serve())
+
+
+@contextlib.contextmanager
+def running(settings: RetrievalSettings) -> Iterator[RetrievalServer]:
+    """A server in a thread of this process, while the block runs.
+
+    Raises:
+        TfrecError: it cannot start.
+    """
+    with running_in_thread(lambda: RetrievalServer(settings)) as server:
+        yield server

@@ -1,0 +1,152 @@
+"""The exact servable in TensorFlow's C++ runtime, through its C API: without Python it answers the same.
+
+TensorFlow Serving is built on the same runtime; the server around it is not there.
+"""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+
+from serving.warmup import warm_up_requests
+from tests.serving.callers import sequences
+from tests.serving.servables import STRING_IDS, write_tiny
+from tests.tfrec.asking import ask, requests
+from tests.tfrec.made import Made
+from tests.tfrec.ranked import K as RANKED_K
+from tests.tfrec.ranked import Ranked
+from tfrec.export import export
+from tfrec.servable import no_item
+
+COMPILER = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
+SOURCE = Path(__file__).with_name("load_servable.c")
+TYPES = {np.dtype(np.int64): "int64", np.dtype(np.int32): "int32", np.dtype(np.float32): "float"}
+Arrays = dict[str, np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`load_servable`, compiled against the headers and libraries that come with TensorFlow."""
+    folder = Path(tf.sysconfig.get_lib())
+    if COMPILER is None:
+        pytest.skip("no C compiler here: neither cc, gcc nor clang is on the path")
+    if not all((folder / library).is_file() for library in LIBRARIES):
+        pytest.skip(f"this TensorFlow has no {' and '.join(LIBRARIES)} beside it")
+    target = tmp_path_factory.mktemp("c_api") / "load_servable"
+    libraries = [str(folder / library) for library in LIBRARIES]
+    command = [COMPILER, "-std=c11", "-Wall", str(SOURCE), f"-I{tf.sysconfig.get_include()}"]
+    done = subprocess.run(
+        [*command, *libraries, f"-Wl,-rpath,{folder}", "-o", str(target)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+@pytest.fixture(scope="module")
+def answer(program: Path) -> Callable[..., Arrays]:
+    """`answer(version folder, signature, inputs)`: what the program says."""
+
+    def run(folder: Path, signature: str, inputs: Arrays) -> Arrays:
+        saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+        definition = saved.meta_graphs[0].signature_def[signature]
+        feeds = [f"feed {place(definition.inputs[name])} {spelled(array)}" for name, array in inputs.items()]
+        fetches = {place(info): name for name, info in definition.outputs.items()}
+        question = "\n".join([*feeds, *(f"fetch {output}" for output in fetches)])
+        done = subprocess.run([program, folder], input=question.encode(), capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        lines = [line.split(b" ", 2) for line in done.stdout.splitlines()]
+        return {fetches[f"{name.decode()} {at.decode()}"]: read(rest) for name, at, rest in lines}
+
+    return run
+
+
+def place(info: Any) -> str:
+    """A tensor of a signature as the program takes it: its operation, and which of the outputs."""
+    return str(info.name).replace(":", " ")
+
+
+def spelled(array: np.ndarray) -> str:
+    """A tensor as the program reads it."""
+    head = [TYPES.get(array.dtype, "string"), array.ndim, *array.shape]
+    if array.dtype in TYPES:
+        values = [f"{value:.9g}" if array.dtype == np.float32 else value for value in array.ravel().tolist()]
+    else:
+        texts = [text.encode() if isinstance(text, str) else text for text in array.ravel().tolist()]
+        values = [f"{len(text)}:{text.decode()}" for text in texts]
+    return " ".join(map(str, [*head, *values]))
+
+
+def read(line: bytes) -> np.ndarray:
+    """A tensor as the program prints it; its texts hold no spaces here."""
+    kind, rank, *rest = line.split()
+    shape, values = [int(size) for size in rest[: int(rank)]], rest[int(rank) :]
+    if kind == b"string":
+        return np.array([value.split(b":", 1)[1] for value in values], object).reshape(shape)
+    dtype = {b"int64": np.int64, b"int32": np.int32, b"float": np.float32}[kind]
+    return np.array([dtype(value) for value in values], dtype).reshape(shape)
+
+
+@pytest.mark.parametrize("signature", ["recommend", "serving_default", "encode", "rank"])
+def test_a_trained_model_answers_without_python(
+    made: Made, answer: Callable[..., Arrays], signature: str
+) -> None:
+    folder = made.folder / "in_c" / "1"
+    if not folder.is_dir():
+        made.export("in_c")
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:5]
+    inputs, lists = requests(made.dataset, positions), {}
+    some = np.tile(made.dataset.items.values[:7], (len(positions), 1))
+    if signature == "rank":
+        lists["candidate_item_id"] = some
+    elif signature != "encode":
+        # The first user allows two items alone.
+        lists["allow_item_id"] = np.full((len(positions), 2), no_item("int64"))
+        lists["allow_item_id"][0] = some[0, :2]
+        lists["exclude_item_id"] = some[:, 2:3]
+    found = answer(folder, signature, inputs | lists)
+    same(found, ask(tf.saved_model.load(str(folder)), signature, inputs, **lists))
+
+
+def same(found: Arrays, expected: Arrays) -> None:
+    assert set(found) == set(expected)
+    for name, values in expected.items():
+        if values.dtype == np.float32:
+            np.testing.assert_allclose(found[name], values, rtol=1e-5, atol=1e-5)
+        else:
+            np.testing.assert_array_equal(found[name], values)
+
+
+def test_both_stages_answer_the_warm_up_requests_without_python(
+    ranked: Ranked, answer: Callable[..., Arrays]
+) -> None:
+    rules = ["answers.explore=0.2", "answers.diversity=0.3"]
+    folder = export(ranked.folder / "model", ranked.folder / "in_c", k=RANKED_K, overrides=rules)
+    model = tf.saved_model.load(str(folder))
+    by_signature = {request.model_spec.signature_name: request for request in warm_up_requests(folder)}
+    assert set(by_signature) == {"recommend", "serving_default", "encode", "rank"}
+    for signature, request in by_signature.items():
+        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
+        same(answer(folder, signature, inputs), ask(model, signature, inputs))
+
+
+def test_text_ids(answer: Callable[..., Arrays], tmp_path: Path) -> None:
+    folder = write_tiny(tmp_path / "text", 1, STRING_IDS)
+    found = answer(folder, "recommend", sequences([["crème", "crème", "figs"]]))
+    assert [item.decode() for item in found["item_id"][0]] == ["crème", "figs", "apple", "bread", "dates"]
+    assert found["score"][0, 0] == 1000 + 2 - 2 * 0.0625
+
+
+def test_a_folder_that_is_no_servable(program: Path, tmp_path: Path) -> None:
+    done = subprocess.run([program, tmp_path], input=b"", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"loading: " in done.stderr

@@ -1,0 +1,98 @@
+"""`tfrec retrieval`: an index behind gRPC, and the encoder beside it."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tfrec.cli.app import needs_extra
+from tfrec.cli.logs import LogFormat, write_logs
+
+
+class Fallback(StrEnum):
+    """What is answered while the encoder is not there."""
+
+    none = "none"
+    popular = "popular"
+    last_known = "last-known"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(retrieval)
+
+
+def retrieval(
+    index: Annotated[Path, typer.Argument(help="indexes/NAME, the folder above the version numbers")],
+    encoder: Annotated[
+        str, typer.Option(help="a TensorFlow Serving with the servable: host:port or unix:/path")
+    ] = "",
+    servable: Annotated[
+        Path | None, typer.Option(help="servables/NAME to load into this process instead")
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="the model's name in requests and at the encoder; the folder's by default")
+    ] = "",
+    host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for all")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 8500,
+    socket: Annotated[Path | None, typer.Option(help="a Unix socket to listen on beside it")] = None,
+    poll_interval_s: Annotated[float, typer.Option(help="seconds between looks for a new version")] = 2.0,
+    max_users: Annotated[
+        int, typer.Option(help="users that are being answered, before requests are refused")
+    ] = 1024,
+    searches: Annotated[
+        int | None, typer.Option(help="searches at the same time; one a core by default")
+    ] = None,
+    fallback: Annotated[
+        Fallback, typer.Option(help="what is answered while the encoder is not there")
+    ] = Fallback.none,
+    max_batch_size: Annotated[int, typer.Option(help="with --servable: users computed together")] = 8,
+    max_message_mb: Annotated[int, typer.Option(help="largest request and answer, in MiB")] = 64,
+    drain_s: Annotated[float, typer.Option(help="seconds that running requests get at the end")] = 30.0,
+    encoder_tls: Annotated[
+        Path | None, typer.Option(help="PEM authorities that vouch for the encoder; plain text without")
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate; with --tls-key, TLS")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="PEM private key")] = None,
+    metrics_port: Annotated[int, typer.Option(help="Prometheus metrics over HTTP; 0: none")] = 0,
+    log_format: Annotated[LogFormat, typer.Option(help="of the log on stderr")] = LogFormat.TEXT,
+    log_requests: Annotated[bool, typer.Option("--log-requests", help="a line for each request")] = False,
+) -> None:
+    """Answer requests by an index: the encoder embeds, the index finds, the encoder ranks.
+
+    Newer versions of the index are taken up as they appear. Ctrl-C or SIGTERM stops it, once the requests
+    that run have ended.
+    """
+    with needs_extra("retrieval", "serve" if servable else "retrieval"):
+        write_logs(log_format)  # before TensorFlow is imported, whose notes it stops
+        from serving.retrieval.server import run
+        from serving.retrieval.settings import RetrievalSettings
+        from serving.settings import BatchSettings, cores
+    settings = RetrievalSettings(
+        index=index,
+        encoder=encoder,
+        servable=servable,
+        name=name,
+        host=host,
+        port=port,
+        socket=socket,
+        poll_interval_s=poll_interval_s,
+        drain_s=drain_s,
+        max_message_mb=max_message_mb,
+        max_users=max_users,
+        searches=cores() if searches is None else searches,
+        fallback=fallback.value,
+        encoder_tls=encoder_tls,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        metrics_port=metrics_port,
+        log_requests=log_requests,
+        batching=BatchSettings(max_batch_size=max_batch_size),
+    )
+
+    def started(server: Any) -> None:
+        # On stdout and alone, so that a script can read where to ask.
+        print(f"{settings.model_name} is retrieved on {host}:{server.port}", flush=True)
+
+    run(settings, started)

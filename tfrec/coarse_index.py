@@ -1,0 +1,122 @@
+"""Search over the candidates in two steps: a fast one finds many, exact scores choose among them.
+
+The interface is that of `tfrec.graph_index.ExactIndex`.
+"""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.errors import SettingsError
+from tfrec.graph_index import best_of, restricted
+from tfrec.losses import log_add_exp
+from tfrec.rescoring import embeddings_of, first_seen_before, matching_scores, product
+from tfrec.schema import FIRST_ROW
+
+LEAST_ITEMS = 16
+"""ScaNN learns 16 codes for each pair of dimensions, and wants as many points."""
+
+
+class CoarseIndex(tf.Module):
+    """A fast search retrieves, then exact scores and second scores decide.
+
+    Args:
+        name: of the module.
+        candidates: [items, D + 1] of all rows, padding and unknown included.
+        retrieve: how many candidates the search gives; the answers are among them or are scored a second way.
+    """
+
+    def __init__(self, name: str, candidates: tf.Tensor, retrieve: int) -> None:
+        super().__init__(name=name)
+        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
+        self.retrieve = min(retrieve, int(candidates.shape[0]) - FIRST_ROW)
+
+    def found(self, query: tf.Tensor) -> tf.Tensor:
+        """Returns rows [Q, retrieve] int32 of good candidates for [Q, D + 1] float32 queries."""
+        raise NotImplementedError
+
+    def answer(
+        self,
+        query: tf.Tensor,
+        second_item: tf.Tensor,
+        second_score: tf.Tensor | None,
+        barred: tf.Tensor,
+        k: int,
+        allowed: tf.Tensor | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `ExactIndex.answer`."""
+        rows = tf.concat([second_item, self.found(query)], axis=1)
+        if allowed is not None:
+            # Few of them may be among those found.
+            rows = tf.concat([rows, allowed], axis=1)
+        scores = tf.einsum("qd,qcd->qc", query, embeddings_of(self.candidates, rows))
+        if second_score is not None:
+            scores = log_add_exp(scores, matching_scores(rows, second_item, second_score))
+        wrong = first_seen_before(rows) | (rows < FIRST_ROW)
+        wrong |= tf.reduce_any(tf.equal(rows[:, :, None], barred[:, None, :]), axis=-1)
+        if allowed is not None:
+            listed = tf.reduce_any(tf.equal(rows[:, :, None], allowed[:, None, :]), axis=-1)
+            wrong |= ~listed & restricted(allowed)
+        return best_of(tf.where(wrong, -np.inf, scores), rows, k)
+
+
+class HalfIndex(CoarseIndex):
+    """Candidates of half precision: half the memory, and a product that reads half as much.
+
+    The product of two of them has as few digits, so that it only retrieves; the scores of what it finds are
+    computed at full precision, of the candidates as they are kept.
+
+    Args:
+        candidates, retrieve: see `CoarseIndex`.
+        precision: `bfloat16` or `float16`.
+    """
+
+    def __init__(self, candidates: tf.Tensor, retrieve: int, precision: str) -> None:
+        super().__init__("half_index", tf.cast(candidates, precision), retrieve)
+
+    def found(self, query: tf.Tensor) -> tf.Tensor:
+        """See `CoarseIndex.found`."""
+        scores = product(query, self.candidates)[:, FIRST_ROW:]
+        return tf.math.top_k(scores, self.retrieve)[1] + FIRST_ROW
+
+
+class ScannIndex(CoarseIndex):
+    """ScaNN (Guo et al. 2020) retrieves, then exact scores and second scores decide.
+
+    Args:
+        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
+        retrieve: how many candidates ScaNN gives; the answers are among them or are scored a second way.
+        settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
+
+    Raises:
+        SettingsError: the catalogue is too small for ScaNN.
+    """
+
+    def __init__(self, candidates: tf.Tensor, retrieve: int, **settings: Any) -> None:
+        from tfrec.tensorflow import tensorflow_recommenders
+
+        items = int(candidates.shape[0]) - FIRST_ROW
+        if items < LEAST_ITEMS:
+            raise SettingsError(
+                f"ScaNN needs at least {LEAST_ITEMS} items, the catalogue has {items}. Use exact retrieval."
+            )
+        super().__init__("scann_index", candidates, retrieve)
+        layer = tensorflow_recommenders().layers.factorized_top_k.ScaNN
+        self.search = layer(k=self.retrieve, **(_scann_settings(items) | settings))
+        rows = tf.range(FIRST_ROW, items + FIRST_ROW, dtype=tf.int32)
+        self.search.index(self.candidates[FIRST_ROW:], rows)
+
+    def found(self, query: tf.Tensor) -> tf.Tensor:
+        """See `CoarseIndex.found`."""
+        return tf.reshape(self.search(query, k=self.retrieve)[1], [-1, self.retrieve])
+
+
+def _scann_settings(items: int) -> dict[str, Any]:
+    """After ScaNN's own guidance: √N leaves; below 100,000 points all are searched, else a tenth."""
+    leaves = max(1, int(items**0.5))
+    return {
+        "num_leaves": leaves,
+        "num_leaves_to_search": leaves if items < 100_000 else leaves // 10,
+        "num_reordering_candidates": min(items, 1000),
+    }
