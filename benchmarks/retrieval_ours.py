@@ -62,9 +62,9 @@ def build(folder: Path, method: str, out: Path) -> dict[str, Any]:
         items=items,
         scann=scann,
     )
-    base = Segment(ItemIds(np.arange(items)), candidates)
+    base = Segment(ItemIds(np.arange(items)), candidates, np.zeros(items, np.int64))
     began = time.perf_counter()
-    index = build_index(info, base, np.arange(10), np.zeros((0, dimensions), np.float32))
+    index = build_index(info, base, np.zeros((0, dimensions), np.float32))
     seconds = time.perf_counter() - began
     write_index(index, out)
     return {"build_s": round(seconds, 1)}
@@ -91,7 +91,7 @@ def search(options: argparse.Namespace, out: Path) -> list[dict[str, Any]]:
 def _with(index: Index, settings: ScannSettings) -> Index:
     structure = index.structure
     assert isinstance(structure, ScannSearch)
-    parts = (index.added, index.removed, index.popular, index.queries)
+    parts = (index.added, index.removed, index.queries)
     return Index(index.info, index.base, structure.with_settings(settings), *parts)
 
 

@@ -60,7 +60,7 @@ def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) ->
 
 def _one_line_each(frame: pd.DataFrame, ids: pd.Index) -> pd.DataFrame:
     """The first line of each item that the log has, with its id as the log has it."""
-    raw = _whole(frame["item_id"])
+    raw = whole(frame["item_id"])
     place = pd.Index(ids.astype(str)).get_indexer(pd.Index(raw.astype(str)))
     there = (place >= 0) & raw.notna().to_numpy()
     if not there.any():
@@ -84,25 +84,25 @@ def _feature(frame: pd.DataFrame, name: str, kind: str) -> tuple[ItemFeature, pd
         )
         return found, None
     if kind == "multi":
-        frame[name] = _lists(frame[name])
+        frame[name] = lists_of_text(frame[name])
         values = frame[name].explode().dropna()
     else:
-        values = _whole(frame[name]).dropna().astype(str)
+        values = whole(frame[name]).dropna().astype(str)
         frame[name] = values.reindex(frame.index)
     counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
     feature = ItemFeature.model_validate({"name": name, "kind": kind, "size": len(counts) + FIRST_ROW})
     return feature, counts.index
 
 
-def _whole(column: pd.Series) -> pd.Series:
-    """Floats that became so by missing values as the integers they were."""
+def whole(column: pd.Series) -> pd.Series:
+    """Returns floats that became so by missing values as the integers they were."""
     if pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
         return column.astype("Int64")
     return column
 
 
-def _lists(column: pd.Series) -> pd.Series:
-    """Each item's values as a list of text."""
+def lists_of_text(column: pd.Series) -> pd.Series:
+    """Returns each item's values as a list of text."""
     return column.map(
         lambda v: (
             [str(x) for x in v]

@@ -24,7 +24,15 @@ class AnswerSettings(Frozen):
     diversity: float = Field(
         0.0, ge=0, le=1, description="weight of being unlike the answers before (maximal marginal relevance)"
     )
-    explore: float = Field(0.0, ge=0, le=1, description="share of places given to a candidate drawn by lot")
+    explore: float = Field(0.0, ge=0, le=1, description="share of places given to exploration")
+    explore_by: Literal["lot", "thompson"] = Field(
+        "lot", description="any candidate alike, or the best by a draw from what its value may be"
+    )
+    uncertainty: float = Field(
+        0.5,
+        ge=0,
+        description="deviation of the value of an item that nobody had; it falls as 1/√(1 + events)",
+    )
     max_candidates: int = Field(1000, ge=1, description="that a request may give to be ranked")
     unknown_candidates: Literal["refuse", "rank"] = Field(
         "refuse", description="rank: what is no item of the catalogue is ranked by its statistics alone"

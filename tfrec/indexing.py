@@ -31,7 +31,6 @@ from tfrec.trained import TrainedModel
 Kind = Literal["auto", "exact", "scann"]
 
 MOST_QUERIES = 2000
-POPULAR = 1000
 
 
 def index_model(
@@ -80,6 +79,12 @@ def index_model(
         kind = "exact" if items < EXACT_BELOW and recall is None else "scann"
     if kind == "exact" and (scann is not None or recall is not None):
         raise SettingsError("an exact index finds everything: a recall and settings of ScaNN are for scann")
+    answers = settings.answers
+    if settings.formula is not None and answers.retrieve > answers.max_candidates:
+        raise SettingsError(
+            f"answers.retrieve={answers.retrieve} candidates are to be ranked, and answers.max_candidates="
+            f"{answers.max_candidates} are ranked at most: expected no more"
+        )
     info = _info(trained, settings, out, version, leave_out)
     info = info.model_copy(
         update={
@@ -95,8 +100,9 @@ def index_model(
             queries = query_embeddings(trained, Dataset.load(folder), MOST_QUERIES, quiet=quiet)
         elif dataset_folder or recall is not None:
             raise DataError(f"{folder} is not there: its queries measure the recall. Name one by --dataset.")
-    popular = np.arange(min(POPULAR, items))
-    index = build_index(info, Segment(ids, table, columns), popular, queries, recall)
+    count = trained.facts.catalogue["train_count"].to_numpy(np.int64)
+    base = Segment(ids, table, count, np.zeros(items, bool), columns)
+    index = build_index(info, base, queries, recall)
     return write_index(index, out)
 
 
@@ -122,6 +128,7 @@ def _info(
         items=0,
         tasks=tuple(spec.ranking.tasks),
         has_formula=settings.formula is not None,
+        max_length=spec.settings.max_length,
         session_from=schema.session_from,
         session_gap_s=schema.session_gap_s,
         repeats=schema.repeats,

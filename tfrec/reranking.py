@@ -7,7 +7,7 @@ from tfrec.config_answers import AnswerSettings
 from tfrec.dataset import Facts
 from tfrec.errors import SettingsError
 from tfrec.features import feature_values
-from tfrec.schema import PADDING_ROW
+from tfrec.schema import FIRST_ROW, PADDING_ROW
 
 DRAWS = 1 << 24
 """As many values as a float32 tells apart between 0 and 1."""
@@ -17,9 +17,10 @@ class Rules(tf.Module):
     """Chooses answers among candidates, one after another.
 
     The next answer is the candidate with the highest (1 - d) · value - d · similarity to the most similar
-    answer before it (Carbonell and Goldstein 1998, maximal marginal relevance), d the diversity; with the
-    probability of exploration it is drawn by lot instead (ε-greedy). Neither takes a candidate of whose kind
-    there are as many as may be.
+    answer before it (Carbonell and Goldstein 1998, maximal marginal relevance), d the diversity. With the
+    probability of exploration it is drawn by lot instead (ε-greedy), or is the highest by a value drawn from
+    what it may be (Thompson sampling; Chapelle and Li 2011): normal, with a deviation that falls with the
+    root of the item's events. None takes a candidate of whose kind there are as many as may be.
 
     Args:
         answers: the rules.
@@ -34,6 +35,8 @@ class Rules(tf.Module):
         super().__init__()
         self.answers = answers
         self.seed = seed
+        counts = np.concatenate([np.zeros(FIRST_ROW), facts.catalogue["train_count"]])
+        self.deviation = tf.constant(answers.uncertainty / np.sqrt(1 + counts), tf.float32)
         self.kinds = [(tf.constant(_kinds(facts, name)), most) for name, most in answers.at_most.items()]
 
     def choose(
@@ -52,6 +55,7 @@ class Rules(tf.Module):
         diversity, explore = self.answers.diversity, self.answers.explore
         if explore:
             lot = self._lots(key, rows)
+            drawn = tf.gather(self.deviation, rows) * self._normal(key, rows) * (1 - diversity)
             of_place = self._lots(key, -1 - tf.broadcast_to(tf.range(k), [tf.shape(rows)[0], k]))
         if diversity:
             embedding = tf.math.l2_normalize(embedding, axis=-1)
@@ -67,7 +71,8 @@ class Rules(tf.Module):
             if diversity:
                 utility -= diversity * tf.where(number > 0, nearest, 0.0)
             if explore:
-                utility = tf.where(of_place[:, number, None] < explore, lot, utility)
+                explored = lot if self.answers.explore_by == "lot" else utility + drawn
+                utility = tf.where(of_place[:, number, None] < explore, explored, utility)
             allowed = open_
             for count, (_, most) in zip(counts, self.kinds, strict=True):
                 allowed &= count < most
@@ -99,6 +104,12 @@ class Rules(tf.Module):
             maximum_iterations=k,
         )
         return tf.transpose(state[3].stack())
+
+    def _normal(self, key: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """[B, C] float32 standard normal, the same for the same seed, key and row (Box and Muller 1958)."""
+        # Lots of numbers that are neither rows nor places.
+        first, second = (self._lots(key, rows + sign * (1 << 29)) for sign in (1, -1))
+        return tf.sqrt(-2 * tf.math.log1p(-first)) * tf.cos(2 * np.pi * second)
 
     def _lots(self, key: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
         """[B, C] float32 uniform in [0, 1), the same for the same seed, key and number."""

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serving.signatures import FILTER
+from serving.status import Code, ServingError
 from serving.tensors import Array
 from tfrec.index.exact import Found, best_of
+from tfrec.index.filters import Allowed
 from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index, Rows
 from tfrec.index.info import IndexInfo
@@ -37,10 +39,9 @@ def find(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array]
         inputs: of the request to `recommend`, `filter.COLUMN` included.
         count: how many.
     """
-    users = len(encoded["query_embedding"])
-    seconds = [_second(index, encoded, inputs, user) for user in range(users)]
+    seconds = _seconds(index, encoded, inputs)
     excluded = index.rows(inputs["exclude_item_id"])
-    allowed = [allowed_rows(index, inputs, user) for user in range(users)]
+    allowed = allowed_items(index, inputs)
     barred = [
         np.concatenate([second.rows, second.barred, excluded[user]]) for user, second in enumerate(seconds)
     ]
@@ -50,7 +51,7 @@ def find(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array]
         left = ~np.isin(second.rows, excluded[user])
         only = allowed[user]
         if only is not None:
-            left &= np.isin(second.rows, only)
+            left &= only.holds(second.rows)
         all_rows = np.concatenate([second.rows[left], rows[user]])
         all_scores = np.concatenate([second.scores[left], scores[user]])
         merged.append(best_of(all_scores[None], count, all_rows))
@@ -58,52 +59,73 @@ def find(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array]
     return found, values
 
 
-def _second(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array], user: int) -> _Second:
+def _seconds(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array]) -> list[_Second]:
     kinds = [kind for kind in ("own", "rule") if f"{kind}_item_id" in encoded]
-    rows = np.concatenate([index.rows(encoded[f"{kind}_item_id"][user]) for kind in kinds])
-    scores = np.concatenate([encoded[f"{kind}_score"][user] for kind in kinds])
-    scored = (rows != NO_ROW) & (scores > -np.inf)
-    own = index.rows(encoded["own_item_id"][user])
-    barred = np.setdiff1d(own[own != NO_ROW], rows[scored])
-    if index.info.added:
-        barred = np.union1d(barred, _unknown_to_the_encoder(index, inputs, user))
-    first, at = np.unique(rows[scored], return_index=True)
-    return _Second(first, scores[scored][at], barred)
+    all_rows = np.concatenate([index.rows(encoded[f"{kind}_item_id"]) for kind in kinds], axis=1)
+    all_scores = np.concatenate([encoded[f"{kind}_score"] for kind in kinds], axis=1)
+    own = encoded["own_item_id"].shape[1]
+    found = []
+    for user, (rows, scores) in enumerate(zip(all_rows, all_scores, strict=True)):
+        scored = (rows != NO_ROW) & (scores > -np.inf)
+        barred = np.setdiff1d(rows[:own][rows[:own] != NO_ROW], rows[scored])
+        if index.new.any():
+            never = never_again(index, inputs, user)
+            barred = np.union1d(barred, never[index.new[never]])
+        first, at = np.unique(rows[scored], return_index=True)
+        found.append(_Second(first, scores[scored][at], barred))
+    return found
 
 
-def _unknown_to_the_encoder(index: Index, inputs: Mapping[str, Array], user: int) -> Rows:
-    """Items of the sequence that came after the model, where such are never answered."""
+def never_again(index: Index, inputs: Mapping[str, Array], user: int) -> Rows:
+    """Returns the rows of a user's sequence that are never answered, by what the log repeats and `leave_out`.
+
+    The encoder says so itself of the items that it knows.
+    """
     info, length = index.info, int(inputs["length"][user])
-    had = index.rows(inputs["item_id"][user, :length])
+    newest = slice(max(length - info.max_length, 0), length)
+    had = index.rows(inputs["item_id"][user, newest])
     if info.leave_out != "sequence" and info.repeats != "never":
         if info.leave_out != "session" and info.repeats != "across_sessions":
             return np.zeros(0, np.int64)
-        had = had[in_session(info, inputs, user)]
-    return had[had >= len(index.base)]
+        had = had[in_session(info, inputs, user)[newest]]
+    return np.unique(had[had != NO_ROW])
 
 
 def in_session(info: IndexInfo, inputs: Mapping[str, Array], user: int) -> NDArray[np.bool_]:
     """Returns which events of a user are of the request's session: [length]."""
     length = int(inputs["length"][user])
     if info.session_from == "id":
-        same: Any = inputs["session_id"][user, :length] == inputs["request_session_id"][user]
-        return np.asarray(same, bool)
-    times = np.append(inputs["time"][user, :length], inputs["request_time"][user])
-    gaps = np.diff(times) > info.session_gap_s
-    # No gap between the event and the request.
-    return np.cumsum(gaps[::-1])[::-1] == 0
+        other = inputs["session_id"][user, :length] != inputs["request_session_id"][user]
+    else:
+        times = np.append(inputs["time"][user, :length], inputs["request_time"][user])
+        other = np.diff(times) > info.session_gap_s
+    # Nothing else between the event and the request.
+    return np.cumsum(np.asarray(other, bool)[::-1])[::-1] == 0
 
 
-def allowed_rows(index: Index, inputs: Mapping[str, Array], user: int) -> Rows | None:
-    """Returns the only rows that may be answered to a user; None: all may."""
+def allowed_items(index: Index, inputs: Mapping[str, Array]) -> list[Allowed | None]:
+    """Returns of each user what alone may be answered; None: everything may.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT: the index does not filter by a column.
+    """
     nothing: Any = no_item(index.info.item_id_type)
-    ids = inputs["allow_item_id"][user]
+    ids = inputs["allow_item_id"]
     listed = ids != (nothing if index.info.item_id_type == "int64" else nothing.encode())
-    allowed = index.rows(ids[listed]) if listed.any() else None
+    rows = index.rows(ids)
+    found = [
+        index.allowed(rows[user][listed[user]]) if listed[user].any() else None for user in range(len(ids))
+    ]
     for name, values in inputs.items():
-        if name.startswith(FILTER) and values.shape[1]:
-            wanted = [value for value in values[user].tolist() if value]
-            if wanted:
-                having = index.having(name.removeprefix(FILTER), wanted)
-                allowed = having if allowed is None else np.intersect1d(allowed, having)
-    return allowed
+        if not name.startswith(FILTER):
+            continue
+        column = name.removeprefix(FILTER)
+        if column not in index.columns:
+            known = ", ".join(index.columns) or "nothing"
+            text = f'input "{name}": the index version {index.info.version} filters by {known}'
+            raise ServingError(Code.INVALID_ARGUMENT, text)
+        for user, of_user in enumerate(values.tolist()):
+            if wanted := [value for value in of_user if value]:
+                having, before = index.having(column, wanted), found[user]
+                found[user] = having if before is None else before & having
+    return found

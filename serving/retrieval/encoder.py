@@ -63,5 +63,8 @@ class Encoder(Protocol):
             ServingError: the encoder does not answer, or not with OK.
         """
 
+    def forget(self) -> None:
+        """Lets the next `signatures` ask anew."""
+
     async def close(self) -> None:
         """Lets go of what it holds."""

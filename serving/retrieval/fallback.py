@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from serving.retrieval.candidates import allowed_rows
+from serving.retrieval.candidates import allowed_items, never_again
 from serving.retrieval.settings import Fallback
 from serving.tensors import Array
 from tfrec.index.ids import NO_ROW
@@ -15,6 +15,7 @@ from tfrec.servable import no_item
 
 REMEMBERED = 10_000
 """questions"""
+POPULAR = 1000
 UNASKED = "request_time"
 """The one input in which the same question differs from moment to moment."""
 
@@ -59,9 +60,17 @@ class FallbackAnswers:
         popular = _popular(index, inputs, k, tasks)
         if self._kind != "last-known":
             return popular
+        nothing = {"item_id": _no_id(index), "score": -np.inf}
         for user, key in enumerate(_keys(inputs)):
-            for name, array in self._known.get(key, {}).items():
-                popular[name][user] = array
+            known = self._known.get(key, {})
+            # Another servable may have answered with other tasks, or other many; and items go.
+            if {name: len(array) for name, array in known.items()} != dict.fromkeys(popular, k):
+                continue
+            there = index.rows(known["item_id"]) != NO_ROW
+            for name, array in known.items():
+                kept = array[there]
+                popular[name][user, : len(kept)] = kept
+                popular[name][user, len(kept) :] = nothing.get(name, 0.0)
         return popular
 
 
@@ -83,21 +92,19 @@ def _popular(index: Index, inputs: Mapping[str, Array], k: int, tasks: list[str]
     excluded = index.rows(inputs["exclude_item_id"])
     users = len(excluded)
     rows = np.full((users, k), NO_ROW, np.int64)
-    alive = np.setdiff1d(index.popular, index.removed)
-    order = index.popular[np.isin(index.popular, alive)]
-    for user in range(users):
-        only = allowed_rows(index, inputs, user)
-        left = (
-            order
-            if only is None
-            else np.concatenate([order[np.isin(order, only)], np.setdiff1d(only, order)])
-        )
-        left = left[~np.isin(left, excluded[user])][:k]
+    order = index.popular(POPULAR)
+    for user, only in enumerate(allowed_items(index, inputs)):
+        left = order
+        if only is not None:
+            left = np.concatenate([order[only.holds(order)], only.rows[~np.isin(only.rows, order)]])
+        out = np.concatenate([excluded[user], never_again(index, inputs, user)])
+        left = left[~np.isin(left, out)][:k]
         rows[user, : len(left)] = left
-    nothing = no_item(index.info.item_id_type)
     score = np.where(rows == NO_ROW, -np.inf, -np.arange(k, dtype=np.float32)).astype(np.float32)
-    found: dict[str, Array] = {
-        "item_id": index.raw(rows, nothing if isinstance(nothing, int) else nothing.encode()),
-        "score": score,
-    }
+    found: dict[str, Array] = {"item_id": index.raw(rows, _no_id(index)), "score": score}
     return found | {name: np.zeros((users, k), np.float32) for name in tasks}
+
+
+def _no_id(index: Index) -> int | bytes:
+    nothing = no_item(index.info.item_id_type)
+    return nothing if isinstance(nothing, int) else nothing.encode()

@@ -1,9 +1,11 @@
 """The index versions of a folder: the newest of each model's space, swapped between two requests."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from serving.status import Code, ServingError
 from tfrec.errors import DataError, TfrecError
@@ -32,9 +34,10 @@ class Indexes:
         self.folder = folder
         self._on_reject = on_reject
         self._by_space: dict[int, Index] = {}
-        # By version: when its metadata were written, and what they say.
-        self._refused: dict[int, int] = {}
+        # By version: its files, and when its metadata were written and what they say.
+        self._refused: dict[int, tuple[Any, ...]] = {}
         self._spaces: dict[int, tuple[int, int]] = {}
+        self._met: int | None = None
 
     @property
     def versions(self) -> list[int]:
@@ -66,37 +69,54 @@ class Indexes:
                 f"{', '.join(map(str, self.versions)) or 'none'}) was built of. Build an index of that model "
                 "by `tfrec index`, or serve the servable of this one.",
             )
+        self._met = space
         return found
+
+    @property
+    def columns(self) -> list[str]:
+        """What any of the held indexes filters by."""
+        return sorted({name for index in self._by_space.values() for name in index.info.columns})
 
     async def look(self) -> bool:
         """Takes up what the folder holds now; returns whether anything else is searched than before.
 
-        A version that does not load is left alone until its metadata changes, and the one before it goes on.
+        A version that does not load is left alone until its files change, and the one before it goes on.
         """
         held = {index.info.version: index for index in self._by_space.values()}
         wanted: dict[int, Index] = {}
+        # The encoder's model stays, however many newer ones are indexed before it switches.
+        met = self._by_space.get(self._met) if self._met is not None else None
+        most = SPACES if met is None else SPACES - 1
         for number, path in reversed(_found(self.folder)):
-            stamp = _stamp(path)
-            if self._refused.get(number) == stamp:
+            if number in self._refused and self._refused[number] == _stamp(path):
                 continue
             try:
-                if self._spaces.get(number, (None, 0))[0] != stamp:
-                    self._spaces[number] = stamp, IndexInfo.load(path).space
-                space = self._spaces[number][1]
-                if space not in wanted:
-                    known = held.get(number)
-                    wanted[space] = known if known else await asyncio.to_thread(load_index, path)
-            except TfrecError as error:
-                self._refused[number] = stamp
+                space = self._space(number, path)
+                others = len(wanted.keys() - {self._met})
+                if space in wanted or (space != self._met and others == most):
+                    continue
+                known = held.get(number)
+                wanted[space] = known if known else await asyncio.to_thread(load_index, path)
+            except Exception as error:
+                self._refused[number] = _stamp(path)
                 self._on_reject()
-                log.error("index version %d is not taken: %s", number, error)
+                log.error("index version %d is not taken: %s", number, error, exc_info=not _told(error))
             if len(wanted) == SPACES:
                 break
+        if met is not None and wanted:
+            wanted.setdefault(met.info.space, met)
         if not wanted or wanted == self._by_space:
             return False
         self._by_space = wanted
         log.info("index versions %s of %s serve", ", ".join(map(str, self.versions)), self.folder.name)
         return True
+
+    def _space(self, number: int, path: Path) -> int:
+        """Whose space a version lives in, read once."""
+        stamp = (path / INFO_FILE).stat().st_mtime_ns if (path / INFO_FILE).exists() else 0
+        if self._spaces.get(number, (None, 0))[0] != stamp:
+            self._spaces[number] = stamp, IndexInfo.load(path).space
+        return self._spaces[number][1]
 
     async def watch(self, interval_s: float) -> None:
         """Looks at the folder for ever."""
@@ -122,12 +142,19 @@ class Indexes:
 
 def _found(folder: Path) -> list[tuple[int, Path]]:
     paths = folder.iterdir() if folder.is_dir() else ()
-    return sorted((int(path.name), path) for path in paths if path.name.isascii() and path.name.isdigit())
+    numbered = (path for path in paths if path.name.isascii() and path.name.isdigit())
+    return sorted((int(path.name), path) for path in numbered if path.is_dir())
 
 
-def _stamp(folder: Path) -> int:
-    """When the metadata of a version were written; 0 where there are none."""
-    try:
-        return (folder / INFO_FILE).stat().st_mtime_ns
-    except OSError:
-        return 0
+def _stamp(folder: Path) -> tuple[Any, ...]:
+    """What changes when the files of a version do."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        with contextlib.suppress(OSError):
+            found.append((path.name, path.stat().st_size, path.stat().st_mtime_ns))
+    return tuple(found)
+
+
+def _told(error: Exception) -> bool:
+    """Whether an error is one of ours, whose words say enough."""
+    return isinstance(error, TfrecError)

@@ -78,6 +78,9 @@ class LocalEncoder:
             outputs = await self._batcher.submit(servable, of_version, inputs, rows, deadline)
             return Prediction(servable.version, outputs)
 
+    def forget(self) -> None:
+        """As `Encoder.forget`: the versions' own are never old."""
+
     async def close(self) -> None:
         """Unloads the model."""
         if self._watch:

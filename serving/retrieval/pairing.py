@@ -18,6 +18,10 @@ from tfrec.errors import DataError
 log = logging.getLogger("tfrec.serving")
 
 PATIENCE_S = 5.0
+TELLING = (
+    *(Code.UNAVAILABLE, Code.FAILED_PRECONDITION, Code.DEADLINE_EXCEEDED),
+    *(Code.NOT_FOUND, Code.UNIMPLEMENTED, Code.INTERNAL),
+)
 
 
 class Pairing:
@@ -46,6 +50,9 @@ class Pairing:
             self.problem = None
             self._met = True
         except ServingError as error:
+            if error.code not in TELLING:
+                # Overload, or a request of its own that was cut off, says nothing of the encoder's model.
+                return
             self.problem = error
         words = str(self.problem) if self.problem else ""
         if words == self._said:

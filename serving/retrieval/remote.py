@@ -16,6 +16,7 @@ from serving.tensors import Array, fill, read
 from tfrec.errors import DataError
 
 METADATA = "signature_def"
+_FULL_QUEUE = "batch scheduling queue"
 
 
 class RemoteEncoder:
@@ -74,7 +75,11 @@ class RemoteEncoder:
         for name in signature.outputs:
             if name not in outputs or len(outputs[name]) != rows:
                 raise self._misunderstood("Predict", f"no {rows} rows of {name!r}")
-        return Prediction(version, outputs)
+        return Prediction(version, _as_asked(outputs, inputs, signature))
+
+    def forget(self) -> None:
+        """As `Encoder.forget`."""
+        self._newest = None
 
     async def close(self) -> None:
         """Closes the connection."""
@@ -101,10 +106,26 @@ class RemoteEncoder:
             return response.FromString(answer)
         except grpc.RpcError as error:
             words = (error.details() or "no words").rstrip(".")
-            raise ServingError(error.code(), f"the encoder at {self._target}: {words}.") from None
+            code = error.code()
+            if code is Code.UNAVAILABLE and _FULL_QUEUE in words:
+                # TensorFlow Serving calls overload so; it is there, and asked too much.
+                code = Code.RESOURCE_EXHAUSTED
+            raise ServingError(code, f"the encoder at {self._target}: {words}.") from None
         except DecodeError:
             raise self._misunderstood(method, f"no {response.DESCRIPTOR.name}") from None
 
     def _misunderstood(self, method: str, found: str) -> ServingError:
         words = f"the encoder at {self._target} answers {method} with {found}"
         return ServingError(Code.INTERNAL, f"{words}. Is it a servable of `tfrec export`?")
+
+
+def _as_asked(
+    outputs: Mapping[str, Array], inputs: Mapping[str, Array], signature: Signature
+) -> dict[str, Array]:
+    """Outputs as wide as the request: TensorFlow Serving gives them as wide as the batch."""
+    widths = {signature.input_axis(name): array.shape[1] for name, array in inputs.items() if array.ndim == 2}
+    found = {}
+    for name, array in outputs.items():
+        axis = signature.output_axis(name) if name in signature.outputs else None
+        found[name] = array if axis is None else array[:, : widths[axis]]
+    return found

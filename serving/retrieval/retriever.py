@@ -15,8 +15,10 @@ from serving.retrieval.encoder import Encoder, Prediction, Signatures
 from serving.retrieval.fallback import FallbackAnswers
 from serving.retrieval.indexes import Indexes
 from serving.retrieval.second_stage import answers, key_of, rank_inputs
+from serving.signatures import STATISTIC, Signature
 from serving.status import Code, ServingError
 from serving.tensors import Array
+from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index
 from tfrec.servable import no_item
 
@@ -77,6 +79,7 @@ class Retriever:
             ServingError: with the code of what went wrong.
         """
         encode = signatures.by_name["encode"]
+        _require(encode, inputs)
         of_sequence = {name: inputs[name] for name in encode.inputs}
         with self._metrics.timed("encode"):
             encoded = await self._encoder.predict(spec, encode, of_sequence, rows, deadline)
@@ -85,29 +88,34 @@ class Retriever:
         # Their number in the answer must not hang on what is asked first.
         in_two = index.info.has_formula or index.info.answers.has_rules
         count = max(index.info.answers.retrieve, k) if in_two else k
+        if index.info.has_formula:
+            count = min(count, index.info.answers.max_candidates)
         with self._metrics.timed("search"):
             found, scores = await self._run(deadline, find, index, encoded.outputs, inputs, count)
         ranked = None
         if index.info.has_formula:
             with self._metrics.timed("rank"):
-                ranked = await self._rank(encoded.version, signatures, index, inputs, found, rows, deadline)
+                ranked = await self._rank(encoded.version, signatures, index, inputs, found, deadline)
         keys = [key_of(inputs, user) for user in range(rows)] if index.info.answers.explore else [0] * rows
         outputs = await self._run(deadline, answers, index, found, scores, ranked, keys, k)
         self._fallback.remember(inputs, outputs)
         return Answer(outputs, encoded.version, index.info.version)
 
-    def without_encoder(self, signatures: Signatures, inputs: Mapping[str, Array]) -> Answer:
+    async def without_encoder(
+        self, signatures: Signatures, inputs: Mapping[str, Array], deadline: float
+    ) -> Answer:
         """Returns what is answered while the encoder is not there.
 
         Args:
             signatures: as last known.
             inputs: as `recommend` takes them.
+            deadline: time of the event loop after which nobody waits.
         """
         outputs = signatures.by_name["recommend"].outputs
         index = self._indexes.newest
         k = outputs["item_id"].shape[1] or index.info.answers.retrieve
         tasks = [name for name in outputs if name not in ("item_id", "score")]
-        found = self._fallback.answer(index, inputs, k, tasks)
+        found = await self._run(deadline, self._fallback.answer, index, inputs, k, tasks)
         return Answer(found, 0, index.info.version, fallback=True)
 
     def _index_of(self, encoded: Prediction) -> Index:
@@ -123,17 +131,27 @@ class Retriever:
         index: Index,
         inputs: Mapping[str, Array],
         found: Array,
-        rows: int,
         deadline: float,
     ) -> Mapping[str, Array]:
-        nothing = no_item(index.info.item_id_type)
-        candidates = index.raw(found, nothing if isinstance(nothing, int) else nothing.encode())
-        signature = signatures.by_name["rank"]
-        asked = rank_inputs(signature, inputs, candidates)
-        # By the version that embedded the query: another one has other probabilities.
-        spec = wire.ModelSpec()
-        spec.version.value = version
-        return (await self._encoder.predict(spec, signature, asked, rows, deadline)).outputs
+        # A user without candidates is nobody's to rank, and would fail the others.
+        some = np.flatnonzero((found != NO_ROW).any(axis=1))
+        ranked: dict[str, Array] = {}
+        if len(some):
+            nothing = no_item(index.info.item_id_type)
+            candidates = index.raw(found[some], nothing if isinstance(nothing, int) else nothing.encode())
+            signature = signatures.by_name["rank"]
+            _require(signature, inputs)
+            asked = rank_inputs(signature, {name: array[some] for name, array in inputs.items()}, candidates)
+            # By the version that embedded the query: another one has other probabilities.
+            spec = wire.ModelSpec()
+            spec.version.value = version
+            ranked |= (await self._encoder.predict(spec, signature, asked, len(some), deadline)).outputs
+        outputs = {}
+        for name in ("score", *index.info.tasks):
+            outputs[name] = np.full(found.shape, -np.inf if name == "score" else 0.0, np.float32)
+            if len(some):
+                outputs[name][some] = ranked[name]
+        return outputs
 
     async def _run(self, deadline: float, work: Any, *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
@@ -144,3 +162,20 @@ class Retriever:
             return work(*arguments)
 
         return await loop.run_in_executor(self._pool, unless_late)
+
+
+def _require(signature: Signature, inputs: Mapping[str, Array]) -> None:
+    """Checks that a request, which was read for another version, has what this one takes.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT: it has not.
+    """
+    ours = ("candidate_item_id",)
+    lacking = [name for name in signature.inputs if name not in inputs and not name.startswith(STATISTIC)]
+    lacking = [name for name in lacking if name not in ours]
+    if any(name.startswith(STATISTIC) for name in signature.inputs) and "statistic_item_id" not in inputs:
+        lacking.append("statistic_item_id")
+    if lacking:
+        names = ", ".join(lacking)
+        text = f"the version that took over takes the inputs {names} besides; ask for its signature"
+        raise ServingError(Code.INVALID_ARGUMENT, text)

@@ -19,8 +19,8 @@ def choose(
 
     The next answer is the candidate with the highest (1 - d) · value - d · similarity to the most similar
     answer before it (Carbonell and Goldstein 1998, maximal marginal relevance), d the diversity; with the
-    probability of exploration it is drawn by lot instead (ε-greedy). Neither takes a candidate of whose kind
-    there are as many as may be.
+    probability of exploration it is drawn by lot instead (ε-greedy), or by Thompson sampling. None takes a
+    candidate of whose kind there are as many as may be.
 
     Args:
         index: whose info has the rules.
@@ -34,15 +34,16 @@ def choose(
     open_ = rows != NO_ROW
     nearest = np.zeros(len(rows), np.float32)
     like = _embeddings(index, rows) if answers.diversity else None
-    lots = np.random.default_rng([index.info.seed, key]) if answers.explore else None
+    lots = np.random.default_rng([index.info.seed, key])
+    drawn = _drawn(index, rows, lots) if answers.explore and answers.explore_by == "thompson" else None
     kinds = _Kinds(index, rows)
     for number in range(k):
         allowed = open_ & kinds.open
         if not allowed.any():
             break
         utility = (1 - answers.diversity) * value - answers.diversity * nearest
-        if lots is not None and lots.random() < answers.explore:
-            utility = lots.random(len(rows))
+        if answers.explore and lots.random() < answers.explore:
+            utility = lots.random(len(rows)) if drawn is None else utility + (1 - answers.diversity) * drawn
         place = int(np.argmax(np.where(allowed, utility, -np.inf)))
         chosen[number] = place
         open_[place] = False
@@ -76,6 +77,13 @@ class _Kinds:
             counts[kind] = counts.get(kind, 0) + 1
             if counts[kind] == most:
                 self.open &= codes != kind
+
+
+def _drawn(index: Index, rows: Rows, lots: np.random.Generator) -> NDArray[np.float32]:
+    """[C] how far the value of each candidate lies from its mean in this request."""
+    deviation = index.info.answers.uncertainty / np.sqrt(1.0 + index.count[rows])
+    found: NDArray[np.float32] = (deviation * lots.standard_normal(len(rows))).astype(np.float32)
+    return found
 
 
 def _embeddings(index: Index, rows: Rows) -> NDArray[np.float32]:

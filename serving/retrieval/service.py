@@ -93,8 +93,13 @@ class RetrievalService:
             note(signature=name)
             wanted = outputs_wanted(request, signature)
             recommends = name in ("recommend", DEFAULT_SIGNATURE)
-            filters = take_filters(request, self._indexes.newest.info.columns) if recommends else {}
-            inputs, rows = read_request(request, signature)
+            filters = take_filters(request, self._indexes.columns) if recommends else {}
+            try:
+                inputs, rows = read_request(request, signature)
+            except ServingError:
+                # A newer version may take other inputs than those that are known; the next call asks it.
+                self._encoder.forget()
+                raise
             note(users=rows)
             check_users(filters, rows)
             self._enter(rows)
@@ -135,7 +140,7 @@ class RetrievalService:
             response.model_spec.version.value = signatures.version
             packed = response.metadata[SIGNATURE_DEF]
             packed.type_url = "type.googleapis.com/tensorflow.serving.SignatureDefMap"
-            packed.value = with_filters(signatures.packed, self._indexes.newest.info.columns)
+            packed.value = with_filters(signatures.packed, self._indexes.columns)
             return response
 
     async def _recommend(
@@ -149,7 +154,7 @@ class RetrievalService:
         away: bool,
     ) -> Answer:
         if away:
-            return self._retriever.without_encoder(signatures, inputs)
+            return await self._retriever.without_encoder(signatures, inputs, deadline)
         try:
             try:
                 return await self._retriever.recommend(spec, signatures, inputs, rows, deadline)
@@ -161,7 +166,7 @@ class RetrievalService:
                 return await self._retriever.recommend(spec, signatures, inputs, rows, deadline)
         except ServingError as error:
             if error.code in AWAY and self._fallback.available:
-                return self._retriever.without_encoder(signatures, inputs)
+                return await self._retriever.without_encoder(signatures, inputs, deadline)
             raise
 
     async def _signatures(self, spec: Any, deadline: float) -> tuple[Signatures, bool]:

@@ -1,5 +1,7 @@
 """Indexes of a trained model: its catalogue's embeddings, and items that came since."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_prep.new_items import read_new_items
 from tests.tfrec.asking import ask, nothing, requests
 from tests.tfrec.made import K, Made
+from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
 from tfrec.index.folder import load_newest
 from tfrec.indexing import index_model
-from tfrec.new_items import index_new_items
+from tfrec.new_items import _canonical, _seen, index_new_items
 from tfrec.query_embeddings import query_embeddings
 from tfrec.schema import FIRST_ROW
+from tfrec.vocabulary import Vocabulary
+
+
+def add_file(made: Made, out: Path, path: Path) -> Path:
+    return index_new_items(made.folder / "model", out, read_new_items(path, made.dataset.schema))
 
 
 def new_items(**columns: Any) -> pd.DataFrame:
@@ -41,10 +50,10 @@ def test_an_index_and_the_encoder_answer_as_the_servable(made: Made) -> None:
     best = sorted(score, key=lambda item: -score[item])[:K]
     answered = ask(servable, "recommend", inputs, exclude_item_id=nothing(len(positions)))
     assert answered["item_id"][0].tolist() == best
-    blue = index.raw(index.having("colour", [b"blue"]), -1)
+    blue = index.raw(index.having("colour", [b"blue"]).rows, -1)
     assert set(blue.tolist()) == set(made.dataset.catalogue.query("colour == 'blue'")["item_id"])
-    popular = made.dataset.catalogue["train_count"].to_numpy()[index.popular]
-    assert (np.diff(popular) <= 0).all()
+    counts = made.dataset.catalogue["train_count"].to_numpy()
+    assert counts[index.popular(5)].tolist() == sorted(counts, reverse=True)[:5]
 
 
 def test_recall_is_measured_on_queries_of_users(made: Made, tmp_path: Path) -> None:
@@ -81,7 +90,7 @@ def test_new_items_lie_where_their_features_say(made: Made, tmp_path: Path) -> N
     like = made.dataset.catalogue.iloc[4]
     frame = new_items(colour=[like["colour"], None], tags=[like["tags"], []], price=[like["price"], np.nan])
     frame.to_parquet(tmp_path / "items.parquet")
-    index_new_items(made.folder / "model", out, tmp_path / "items.parquet")
+    add_file(made, out, tmp_path / "items.parquet")
     index = load_newest(out)
     assert (index.info.items, index.info.added, index.info.version) == (len(made.dataset.catalogue) + 2, 2, 2)
     tower = made.trained.model.candidate_tower
@@ -94,13 +103,13 @@ def test_new_items_lie_where_their_features_say(made: Made, tmp_path: Path) -> N
     np.testing.assert_allclose(found[0], expected, atol=1e-5)
     np.testing.assert_allclose(found[1][:-1], table[few].mean(axis=0), atol=1e-5)
     colour = [b"red", b"blue"][["red", "blue"].index(like["colour"])]
-    assert 900 in index.raw(index.having("colour", [colour]), -1)
+    assert 900 in index.raw(index.having("colour", [colour]).rows, -1)
 
 
 @pytest.mark.parametrize(
     ("frame", "words"),
     [
-        (new_items().drop(columns="price"), "lacks the columns price"),
+        (new_items().drop(columns="price"), "price"),
         (new_items(item_id=[900, 900]), "900 stands twice"),
         (new_items(item_id=["x", "y"]), "expected whole numbers"),
         (new_items(item_id=[900, None]), "line 2 has no item_id"),
@@ -111,7 +120,7 @@ def test_new_items_lie_where_their_features_say(made: Made, tmp_path: Path) -> N
 def test_bad_files_of_new_items(made: Made, frame: pd.DataFrame, words: str, tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "items.parquet")
     with pytest.raises(DataError, match=words):
-        index_new_items(made.folder / "model", tmp_path, tmp_path / "items.parquet")
+        read_new_items(tmp_path / "items.parquet", made.dataset.schema)
 
 
 def test_new_items_from_csv(made: Made, tmp_path: Path) -> None:
@@ -119,15 +128,35 @@ def test_new_items_from_csv(made: Made, tmp_path: Path) -> None:
     index_model(made.folder / "model", out, quiet=True)
     csv = "item_id,colour,tags,price\n900,red,a|b,2.5\n901,,,\n"
     (tmp_path / "items.csv").write_text(csv)
-    index_new_items(made.folder / "model", out, tmp_path / "items.csv")
+    add_file(made, out, tmp_path / "items.csv")
     new_items(tags=[["a", "b"], []], price=[2.5, np.nan]).to_parquet(tmp_path / "items.parquet")
-    index_new_items(made.folder / "model", out, tmp_path / "items.parquet")
+    add_file(made, out, tmp_path / "items.parquet")
     index = load_newest(out)
     assert index.info.added == 2
-    with pytest.raises(DataError, match="cannot be read"):
-        index_new_items(made.folder / "model", out, tmp_path / "none.csv")
-    with pytest.raises(DataError, match=r"expected a file .parquet or .csv"):
-        index_new_items(made.folder / "model", out, tmp_path / "items.txt")
+    with pytest.raises(DataError, match=r"none.csv"):
+        read_new_items(tmp_path / "none.csv", made.dataset.schema)
+
+
+def test_values_are_spelled_as_the_catalogue_has_them(
+    rich_dataset: Callable[..., Dataset], tmp_path: Path
+) -> None:
+    """Numbers that are names: 8 is written 08 by one program and 8.0 by another."""
+    dataset = rich_dataset()
+    facts = replace(dataset, features={"colour": Vocabulary(["7", "8"]), "tags": Vocabulary(["5", "6"])})
+    path = tmp_path / "items.csv"
+    path.write_text("item_id,colour,tags,price\n900,08,5|06,1\n901,7,,\n902,,9|5,2\n903,blau,6,3\n")
+    frame = _canonical(read_new_items(path, dataset.schema), facts)
+    assert frame["colour"].fillna("-").tolist() == ["8", "7", "-", "blau"]
+    assert frame["tags"].tolist() == [["5", "6"], [], ["9", "5"], ["6"]]
+    seen = _seen(frame, facts)
+    assert seen["colour"].fillna("-").tolist() == ["8", "7", "-", "-"]
+    assert seen["tags"].tolist() == [["5", "6"], [], ["5"], ["6"]]
+    pd.DataFrame({"item_id": [1, 2], "colour": [8, None], "tags": [[5], None], "price": [1, 2]}).to_parquet(
+        tmp_path / "items.parquet"
+    )
+    frame = _canonical(read_new_items(tmp_path / "items.parquet", dataset.schema), facts)
+    assert frame["colour"].fillna("-").tolist() == ["8", "-"]
+    assert frame["tags"].tolist() == [["5"], []]
 
 
 def test_what_cannot_be_indexed(made: Made, tmp_path: Path) -> None:

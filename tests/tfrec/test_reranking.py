@@ -1,6 +1,8 @@
 """Rules of answers: each against what a loop in plain Python chooses."""
 
+import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -81,11 +83,16 @@ def test_limits_and_diversity_are_those_of_a_loop(
 
 
 @settings(max_examples=40)
-@given(st.integers(0, 10**6), st.sampled_from([0.2, 1.0]), st.integers(0, CANDIDATES))
+@given(
+    st.integers(0, 10**6),
+    st.sampled_from([0.2, 1.0]),
+    st.integers(0, CANDIDATES),
+    st.sampled_from(["lot", "thompson"]),
+)
 def test_whatever_is_explored_no_answer_comes_twice_or_breaks_a_limit(
-    log: Dataset, seed: int, explore: float, holes: int
+    log: Dataset, seed: int, explore: float, holes: int, by: Literal["lot", "thompson"]
 ) -> None:
-    answers = AnswerSettings(explore=explore, at_most={"colour": 2})
+    answers = AnswerSettings(explore=explore, explore_by=by, at_most={"colour": 2})
     asked = case(log, seed, holes)
     (found,) = chosen(Rules(answers, log, 1), asked, key=seed)
     places = [place for place in found.tolist() if place >= 0]
@@ -116,6 +123,29 @@ def test_the_share_of_exploration_is_that_of_the_setting(log: Dataset) -> None:
     assert (found[:, 0] != 0).mean() == pytest.approx(expected, abs=0.06)
     assert len(set(found[found[:, 0] != 0, 0])) == CANDIDATES - 1
     assert (chosen(Rules(AnswerSettings(), log, 1), *cases) == np.arange(K)).all()
+
+
+def test_thompson_sampling_draws_as_wide_as_items_are_unknown(log: Dataset) -> None:
+    counts = log.catalogue["train_count"].to_numpy()
+    answers = AnswerSettings(explore=1.0, explore_by="thompson", uncertainty=2.0)
+    rules = Rules(answers, log, 1)
+    rows = np.array([[FIRST_ROW, len(counts) + FIRST_ROW - 1]] * 4000, np.int32)
+    keys = tf.range(4000, dtype=tf.int64)
+    drawn = rules._normal(keys, tf.constant(rows)).numpy()
+    assert abs(drawn.mean()) < 0.05
+    np.testing.assert_allclose(drawn.std(axis=0), 1, atol=0.05)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < 0.05
+    # Of two, the one of lower value is answered first as often as the difference of two normals says.
+    value = np.array([[0.6, 0.4]] * 4000, np.float32)
+    embedding = tf.zeros([4000, 2, 3])
+    found = rules.choose(tf.constant(rows), tf.constant(value), embedding, keys, 2).numpy()
+    deviation = 2.0 * np.sqrt((1 / (1 + counts[[0, -1]])).sum())
+    expected = 0.5 * math.erfc(0.2 / deviation / np.sqrt(2))
+    assert (found[:, 0] == 1).mean() == pytest.approx(expected, abs=0.03)
+    assert (np.sort(found, axis=1) == [0, 1]).all()
+    sure = Rules(AnswerSettings(explore=1.0, explore_by="thompson", uncertainty=0), log, 1)
+    cases = [case(log, seed) for seed in range(20)]
+    assert (chosen(sure, *cases) == np.arange(K)).all()
 
 
 @pytest.mark.parametrize("name", ["tags", "price", "shape"])

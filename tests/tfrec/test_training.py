@@ -33,7 +33,7 @@ SETTINGS = (
     "training.learning_rate=0.01",
 )
 TRAIN = [sys.executable, "-c", "from tfrec.cli import main; main()", "train"]
-DEADLINE_S = 120
+DEADLINE_S = 600
 
 
 @pytest.fixture(scope="module")

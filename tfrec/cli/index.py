@@ -40,7 +40,7 @@ def index(
         Path | None, typer.Argument(help="what `tfrec train` has written; not needed to remove items")
     ] = None,
     add: Annotated[
-        Path | None, typer.Option(help="Parquet or CSV of items that came since, embedded by their features")
+        Path | None, typer.Option(help="file of items that came since, embedded by their features")
     ] = None,
     remove: Annotated[
         Path | None, typer.Option(help="Parquet or CSV whose column item_id says what to take out")
@@ -67,8 +67,8 @@ def index(
         Path | None, typer.Option(help="whose queries measure the recall; default: that of the training")
     ] = None,
     leave_out: Annotated[
-        LeaveOut, typer.Option(help="as the encoder's servable was exported with")
-    ] = LeaveOut.repeats,
+        LeaveOut | None, typer.Option(help="as the encoder's servable was exported with; default: repeats")
+    ] = None,
     version: Annotated[int | None, typer.Option(help="default: one more than the newest")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="a setting of answers, as answers.diversity=0.3")
@@ -85,7 +85,8 @@ def index(
     scann: dict[str, Any] = {"leaves": leaves, "leaves_to_search": leaves_to_search, "reorder": reorder}
     scann |= {"precision": precision.value if precision else None}
     given = {name: value for name, value in scann.items() if value is not None}
-    if changes and (given or recall or filter_ or set_ or kind is not Kind.auto or version or dataset):
+    others = (given, recall, filter_, set_, kind is not Kind.auto, version, dataset, leave_out)
+    if changes and any(others):
         raise SettingsError(
             f"{changes[0]} keeps the settings of the index: give it --out and the model alone"
         )
@@ -97,8 +98,10 @@ def index(
         raise SettingsError("name the model's folder: `tfrec index MODEL --out indexes/NAME`")
     elif add is not None:
         with needs_extra("index", "serve"):
+            from data_prep.new_items import read_new_items
             from tfrec.new_items import index_new_items
-        folder = index_new_items(model, out, add)
+            from tfrec.schema import DatasetSchema
+        folder = index_new_items(model, out, read_new_items(add, DatasetSchema.load(model)))
     else:
         with needs_extra("index", "serve"):
             from tfrec.indexing import index_model
@@ -110,7 +113,7 @@ def index(
             recall=recall,
             filters=filter_ or (),
             dataset_folder=dataset,
-            leave_out=leave_out.value,
+            leave_out=(leave_out or LeaveOut.repeats).value,
             version=version,
             overrides=set_ or (),
             quiet=quiet,

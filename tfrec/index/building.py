@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tfrec.index.exact import ExactSearch
 from tfrec.index.ids import ItemIds
-from tfrec.index.index import Index, Rows, Search
+from tfrec.index.index import Index, Search
 from tfrec.index.info import IndexInfo, Recall
 from tfrec.index.scann import ScannSearch
 from tfrec.index.segment import NO_CODE, Column, Segment
@@ -20,7 +20,6 @@ LEAST_QUERIES = 20
 def build_index(
     info: IndexInfo,
     base: Segment,
-    popular: Rows,
     queries: NDArray[np.float32],
     recall: float | None = None,
 ) -> Index:
@@ -29,7 +28,6 @@ def build_index(
     Args:
         info: what is wanted: `scann` None for exact search.
         base: the items.
-        popular: rows, the most popular first.
         queries: [Q, D + 1] float32 of users; few or none: nothing is measured.
         recall: at 10 answers, that ScaNN is tuned to.
 
@@ -51,7 +49,7 @@ def build_index(
         update={"items": len(base), "added": 0, "removed": 0, "scann": settings, "recall": found}
     )
     none = np.zeros(0, np.int64)
-    return Index(info, base, search, nothing_like(base), none, popular, queries)
+    return Index(info, base, search, nothing_like(base), none, queries)
 
 
 def nothing_like(base: Segment) -> Segment:
@@ -61,4 +59,4 @@ def nothing_like(base: Segment) -> Segment:
         for name, column in base.columns.items()
     }
     ids, embedding = base.ids.values[:0], np.zeros((0, base.embedding.shape[1]), np.float32)
-    return Segment(ItemIds(ids), embedding, columns)
+    return Segment(ItemIds(ids), embedding, base.count[:0], base.new[:0], columns)

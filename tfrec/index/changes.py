@@ -1,6 +1,7 @@
 """New and removed items, without a new model: each change is a new version beside the one before."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +55,9 @@ def add(out: Path, new: Segment, space: int) -> Path:
     stays = np.flatnonzero(new.ids.rows(index.added.ids.values) == NO_ROW)
     replaced = index.base.ids.rows(new.ids.values)
     removed = np.union1d(index.removed, replaced[replaced != NO_ROW])
+    # What the log knows of an item stays true of it.
+    new = replace(new, count=np.where(replaced == NO_ROW, new.count, index.base.count[replaced]))
     kept = index.added.take(stays)
-    kept = Segment(kept.ids, kept.embedding, {name: kept.columns[name] for name in index.columns})
     return _write(index, out, joined(kept, new), removed)
 
 
@@ -99,10 +101,8 @@ def _write(index: Index, out: Path, added: Segment, removed: Any) -> Path:
     if max(len(added), len(removed)) > MOST_CHANGED * len(index.base):
         alive = np.setdiff1d(np.arange(len(index.base)), removed)
         everything = joined(index.base.take(alive), added)
-        popular = everything.ids.rows(index.base.ids.values[index.popular])
         info = index.info.model_copy(update={"version": version})
-        popular = popular[popular != NO_ROW]
-        return write_index(build_index(info, everything, popular, index.queries), out)
+        return write_index(build_index(info, everything, index.queries), out)
     info = index.info.model_copy(
         update={
             "version": version,
@@ -111,5 +111,5 @@ def _write(index: Index, out: Path, added: Segment, removed: Any) -> Path:
             "removed": len(removed),
         }
     )
-    changed = Index(info, index.base, index.structure, added, removed, index.popular, index.queries)
+    changed = Index(info, index.base, index.structure, added, removed, index.queries)
     return write_index(changed, out, base_of=old)

@@ -20,8 +20,7 @@ class ExactSearch:
     """
 
     def __init__(self, embedding: NDArray[np.float32]) -> None:
-        # In memory: a map of a file would be read from disk by the first queries.
-        self.embedding = np.ascontiguousarray(embedding)
+        self.embedding = embedding
 
     def search(self, queries: NDArray[np.float32], k: int, effort: int = 0) -> Found:
         """Returns the k best rows [Q, k] and their scores; `effort` changes nothing here.

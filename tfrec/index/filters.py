@@ -6,6 +6,35 @@ from numpy.typing import NDArray
 from tfrec.index.ids import NO_ROW
 
 Rows = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+class Allowed:
+    """The only rows that may be answered; made once, and shared by all queries that ask for them.
+
+    Args:
+        rows: each once, in order; alive ones alone.
+        mask: [N] bool of the same; None: not made, since they are few.
+    """
+
+    def __init__(self, rows: Rows, mask: Mask | None = None) -> None:
+        self.rows = rows
+        self._mask = mask
+
+    @classmethod
+    def of_mask(cls, mask: Mask) -> "Allowed":
+        """Returns the rows of a mask [N]."""
+        return cls(np.flatnonzero(mask), mask)
+
+    def holds(self, rows: Rows) -> Mask:
+        """Returns which rows [C] are among them; NO_ROW is not."""
+        if self._mask is None:
+            return np.isin(rows, self.rows)
+        return (rows != NO_ROW) & self._mask[rows]
+
+    def __and__(self, other: "Allowed") -> "Allowed":
+        fewer, more = sorted((self, other), key=lambda one: len(one.rows))
+        return Allowed(fewer.rows[more.holds(fewer.rows)])
 
 
 class Filter:
@@ -15,43 +44,36 @@ class Filter:
         dead: [N] bool, rows that nobody is answered.
         alive: how many are not.
         barred: rows that must not be answered; NO_ROW counts for nothing. None: none.
-        allowed: the only rows that may be. None: all may.
+        allowed: None: all may.
 
     Attributes:
-        allowed: those that may be answered, each once, in order; None: whatever is not barred.
+        allowed: as given.
         left: how many rows may be answered.
-        passing: the share of candidates that are worth looking for, in (0, 1].
-        extra: candidates that may be found and must fall out.
     """
 
-    def __init__(
-        self, dead: NDArray[np.bool_], alive: int, barred: Rows | None, allowed: Rows | None
-    ) -> None:
+    def __init__(self, dead: Mask, alive: int, barred: Rows | None, allowed: Allowed | None) -> None:
         self._dead = dead
         self._barred = np.zeros(0, np.int64) if barred is None else np.unique(barred[barred != NO_ROW])
-        self._only: NDArray[np.bool_] | None = None
-        self.allowed: Rows | None = None
+        self.allowed = allowed
         if allowed is None:
-            self.extra = len(self._barred)
             self.left = alive - int((~dead[self._barred]).sum())
-            self.passing = max(alive, 1) / max(len(dead), 1)
-            return
-        allowed = np.unique(allowed[allowed != NO_ROW])
-        self.allowed = np.setdiff1d(allowed[~dead[allowed]], self._barred, assume_unique=True)
-        self._only = np.zeros(len(dead), bool)
-        self._only[self.allowed] = True
-        self.extra, self.left = 0, len(self.allowed)
-        # Those allowed may be rarer among the best than among all.
-        self.passing = max(len(self.allowed), 1) / max(len(dead), 1) / 1.5
+            self._passing = max(alive, 1) / max(len(dead), 1)
+        else:
+            self.left = len(allowed.rows) - int(allowed.holds(self._barred).sum())
+            # Those allowed may be rarer among the best than among all.
+            self._passing = max(len(allowed.rows), 1) / max(len(dead), 1) / 1.5
 
-    def keeps(self, rows: Rows) -> NDArray[np.bool_]:
+    def keeps(self, rows: Rows) -> Mask:
         """Returns which rows [C] may be answered."""
-        real = rows != NO_ROW
-        if self._only is not None:
-            return real & self._only[rows]
-        kept = real & ~self._dead[rows]
+        alive = (rows != NO_ROW) & ~self._dead[rows]
+        kept = alive if self.allowed is None else self.allowed.holds(rows)
         return kept & ~np.isin(rows, self._barred) if len(self._barred) else kept
+
+    def rows(self) -> Rows:
+        """Returns all rows that may be answered, in order."""
+        every = np.flatnonzero(~self._dead) if self.allowed is None else self.allowed.rows
+        return every[~np.isin(every, self._barred)] if len(self._barred) else every
 
     def candidates(self, k: int) -> int:
         """Returns how many of the best candidates leave k, as far as can be told before."""
-        return int(np.ceil((k + self.extra) / self.passing))
+        return int(np.ceil((k + len(self._barred)) / self._passing))

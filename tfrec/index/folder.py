@@ -7,7 +7,6 @@ indexes/NAME/<version>/::
     scann/          ScaNN's searcher over them, where it is one
     added/          items added since
     removed.npy     rows of the base taken out since
-    popular.npy     rows of the base, the most popular first
     queries.npy     queries of users, to measure a search with
     files.json      sizes and checksums of all of these
 """
@@ -39,15 +38,20 @@ def load_index(folder: Path) -> Index:
     """
     folder = Path(folder)
     info = IndexInfo.load(folder)
-    check_manifest(folder)
-    base, added = Segment.load(folder / BASE), Segment.load(folder / ADDED)
+    # Exact search reads all embeddings for every query; ScaNN has its own form of them.
+    mapped = info.scann is not None
+    try:
+        check_manifest(folder, mapped=mapped)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error}") from error
+    base, added = Segment.load(folder / BASE, mapped=mapped), Segment.load(folder / ADDED)
     search: Search
     if info.scann is None:
         search = ExactSearch(base.embedding)
     else:
         search = ScannSearch.load(folder / SCANN, info.scann)
     try:
-        arrays = [np.load(folder / f"{name}.npy") for name in ("removed", "popular", "queries")]
+        arrays = [np.load(folder / f"{name}.npy") for name in ("removed", "queries")]
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{folder} cannot be read: {error}. Build the index again.") from error
     index = Index(info, base, search, added, *arrays)
@@ -96,11 +100,7 @@ def write_index(index: Index, out: Path, *, base_of: Path | None = None) -> Path
                 if (base_of / name).exists():
                     shutil.copytree(base_of / name, folder / name, copy_function=_link)
         index.added.save(folder / ADDED)
-        for name, array in (
-            ("removed", index.removed),
-            ("popular", index.popular),
-            ("queries", index.queries),
-        ):
+        for name, array in (("removed", index.removed), ("queries", index.queries)):
             np.save(folder / f"{name}.npy", array)
         (folder / INFO_FILE).write_text(index.info.model_dump_json(indent=1), encoding="utf-8")
         write_manifest(folder)

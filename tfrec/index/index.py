@@ -7,15 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfrec.index.exact import ExactSearch, Found, best_of
-from tfrec.index.filters import Filter, Rows
+from tfrec.index.filters import Allowed, Filter, Rows
 from tfrec.index.ids import NO_ROW
 from tfrec.index.info import IndexInfo
 from tfrec.index.segment import Column, Segment, joined_columns
 
-SCORED_AT_ONCE = 1 << 16
+SCORED_AT_ONCE = 1 << 13
 """Of so few allowed items all are scored: no search is faster."""
+BLOCK = 1 << 16
+"""items whose embeddings are taken at a time"""
 EFFORTS = 3
 """Ever wider searches, before everything is looked at."""
+REMEMBERED = 64
+"""choices of a column's values: a bit an item each"""
 
 
 class Search(Protocol):
@@ -35,7 +39,6 @@ class Index:
         search: over the base.
         added: since then.
         removed: rows of the base, taken out since then.
-        popular: rows of the base, the most popular first.
         queries: [Q, D + 1] float32 of users, to measure a search with.
     """
 
@@ -46,13 +49,16 @@ class Index:
         search: Search,
         added: Segment,
         removed: Rows,
-        popular: Rows,
         queries: NDArray[np.float32],
     ) -> None:
         self.info = info
         self.base, self.added, self.removed = base, added, removed
         self.structure = search
-        self.popular, self.queries = popular, queries
+        self.queries = queries
+        self._exact = isinstance(search, ExactSearch)
+        self._having: dict[tuple[str, frozenset[bytes]], Allowed] = {}
+        self.new = np.concatenate([base.new, added.new])
+        self.count = np.concatenate([base.count, added.count])
         self.columns = joined_columns(base, added) if len(added) else dict(base.columns)
         self._dead = np.zeros(len(base) + len(added), bool)
         self._dead[removed] = True
@@ -90,18 +96,39 @@ class Index:
         found[late] = self.added.embedding[rows[late] - len(self.base)]
         return found
 
-    def having(self, name: str, values: Iterable[bytes]) -> Rows:
-        """Returns the rows of items whose value in a column is one of these."""
-        column: Column = self.columns[name]
-        wanted = np.flatnonzero(np.isin(column.values, np.array([*values], "S")))
-        return np.flatnonzero(np.isin(column.codes, wanted) & ~self._dead)
+    def allowed(self, rows: Rows) -> Allowed:
+        """Returns some rows as the only ones that may be answered; NO_ROW counts for nothing."""
+        rows = np.unique(rows[rows != NO_ROW])
+        return Allowed(rows[~self._dead[rows]])
+
+    def having(self, name: str, values: Iterable[bytes]) -> Allowed:
+        """Returns the items whose value in a column is one of these, made once for each choice of values."""
+        key = name, frozenset(values)
+        found = self._having.get(key)
+        if found is None:
+            column: Column = self.columns[name]
+            wanted = [place for place, value in enumerate(column.values.tolist()) if value in key[1]]
+            # One place more, for the code of items without a value.
+            chosen = np.zeros(len(column.values) + 1, bool)
+            chosen[wanted] = True
+            found = Allowed.of_mask(chosen[column.codes] & ~self._dead)
+            if len(self._having) >= REMEMBERED:
+                self._having.clear()
+            self._having[key] = found
+        return found
+
+    def popular(self, most: int) -> Rows:
+        """Returns the rows that had most events in training, at most so many, the most popular first."""
+        of_each = np.where(self._dead, np.float32(-np.inf), self.count.astype(np.float32))
+        rows, _ = best_of(of_each[None], min(most, len(self)))
+        return rows[0]
 
     def search(
         self,
         queries: NDArray[np.float32],
         k: int,
         barred: Sequence[Rows] | None = None,
-        allowed: Sequence[Rows | None] | None = None,
+        allowed: Sequence[Allowed | None] | None = None,
     ) -> Found:
         """Returns the k best rows [Q, k] and their scores; NO_ROW and -inf where there are no more.
 
@@ -109,7 +136,7 @@ class Index:
             queries: [Q, D + 1] float32.
             k: how many.
             barred: of each query, rows that must not be answered; NO_ROW counts for nothing.
-            allowed: of each query, the only rows that may be; None: all may.
+            allowed: of each query, what alone may be; None: all may.
         """
         if barred is None and allowed is None and not len(self.removed):
             rows, values = self._candidates(queries, min(k, len(self.base)), 0)
@@ -123,12 +150,12 @@ class Index:
         scores = np.full((len(queries), k), -np.inf, np.float32)
         open_ = []
         for q, one in enumerate(filters):
-            if one.allowed is not None and len(one.allowed) <= SCORED_AT_ONCE:
-                of_each = self.embeddings(one.allowed) @ queries[q]
-                found[q], scores[q] = (x[0] for x in best_of(of_each[None], k, one.allowed))
+            few = one.allowed is not None and (self._exact or len(one.allowed.rows) <= SCORED_AT_ONCE)
+            if few:
+                found[q], scores[q] = self._of_all(queries[q], k, one)
             else:
                 open_.append(q)
-        for effort in range(EFFORTS + 1):
+        for effort in range(EFFORTS):
             if not open_:
                 break
             fetch = max(filters[q].candidates(k) for q in open_) * 4**effort
@@ -138,15 +165,21 @@ class Index:
             found[open_], scores[open_] = best_of(values, k, rows)
             enough = (scores[open_] > -np.inf).sum(axis=1)
             open_ = [q for q, n in zip(open_, enough, strict=True) if n < min(k, filters[q].left)]
+        for q in open_:
+            found[q], scores[q] = self._of_all(queries[q], k, filters[q])
         return found, scores
+
+    def _of_all(self, query: NDArray[np.float32], k: int, one: Filter) -> tuple[Rows, NDArray[np.float32]]:
+        """The best of all that a query may be answered with, each scored."""
+        rows = one.rows()
+        parts = [rows[at : at + BLOCK] for at in range(0, len(rows), BLOCK)]
+        of_each = [self.embeddings(part) @ query for part in parts]
+        found, scores = best_of(np.concatenate([np.zeros(0, np.float32), *of_each])[None], k, rows)
+        return found[0], scores[0]
 
     def _candidates(self, queries: NDArray[np.float32], fetch: int, effort: int) -> Found:
         """Rows and scores of the base's best, and of all that was added."""
-        if effort == EFFORTS:
-            # Nothing may be missed any more; the map of the file is read through.
-            rows, scores = ExactSearch(self.base.embedding).search(queries, fetch)
-        else:
-            rows, scores = self.structure.search(queries, fetch, effort)
+        rows, scores = self.structure.search(queries, fetch, effort)
         if not len(self.added):
             return rows, scores
         later = np.arange(len(self.base), len(self._dead))

@@ -53,6 +53,7 @@ class IndexInfo(Frozen):
     columns: tuple[str, ...] = Field((), description="features that requests may filter by")
     tasks: tuple[str, ...] = Field((), description="of ranking; none: answers are ordered by retrieval")
     has_formula: bool = Field(False, description="whether candidates are ranked by tasks")
+    max_length: int = Field(1, description="of a sequence: the encoder looks at the newest events")
     session_from: Literal["gap", "id"] = "gap"
     session_gap_s: int = 1800
     repeats: Repeats = Field("anywhere", description="where the log shows a user an item again")
@@ -79,6 +80,8 @@ class IndexInfo(Frozen):
             ) from None
         except (ValidationError, UnicodeDecodeError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
         if info.format_version != FORMAT_VERSION:
             raise DataError(
                 f"{path} has format version {info.format_version}, this tfrec reads {FORMAT_VERSION}. "

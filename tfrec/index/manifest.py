@@ -11,7 +11,7 @@ from tfrec.errors import DataError
 
 MANIFEST_FILE = "files.json"
 ON_DISK = "embedding.npy"
-"""read in parts, when needed: its checksum would have all of it read at the start"""
+"""Its checksum would have all of it read at the start."""
 CHUNK = 1 << 22
 
 
@@ -25,8 +25,12 @@ def write_manifest(folder: Path) -> None:
     (folder / MANIFEST_FILE).write_text(json.dumps(files, indent=1), encoding="utf-8")
 
 
-def check_manifest(folder: Path) -> None:
-    """Compares the folder with what was written down; of embeddings the size alone.
+def check_manifest(folder: Path, *, mapped: bool) -> None:
+    """Compares the folder with what was written down.
+
+    Args:
+        folder: of a version.
+        mapped: embeddings are read in parts, when needed: of them the size alone.
 
     Raises:
         DataError: a file is missing or another one; or there is no manifest.
@@ -34,6 +38,7 @@ def check_manifest(folder: Path) -> None:
     path = folder / MANIFEST_FILE
     try:
         files = {name: (int(size), int(sum_)) for name, (size, sum_) in json.loads(path.read_text()).items()}
+        found = {name: (folder / name).stat().st_size for name in files if (folder / name).is_file()}
     except FileNotFoundError:
         raise DataError(
             f"{folder} is no whole index: it has no {MANIFEST_FILE}. `tfrec index` writes one."
@@ -42,11 +47,10 @@ def check_manifest(folder: Path) -> None:
         raise DataError(f"{path} cannot be read: {error}. Build the index again.") from error
     for name, (size, checksum) in files.items():
         file = folder / name
-        found = file.stat().st_size if file.is_file() else None
-        if found != size:
-            was = "nothing" if found is None else f"{found} bytes"
+        if found.get(name) != size:
+            was = f"{found[name]} bytes" if name in found else "nothing"
             raise DataError(f"{file}: expected {size} bytes, found {was}. Copy or build the index again.")
-        if file.name != ON_DISK and _checksum(file) != checksum:
+        if not (mapped and file.name == ON_DISK) and _checksum(file) != checksum:
             raise DataError(f"{file} is damaged: its checksum differs. Copy or build the index again.")
 
 

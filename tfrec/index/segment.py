@@ -36,11 +36,15 @@ class Segment:
     Attributes:
         ids: of the items.
         embedding: [N, D + 1] float32; of a segment that was loaded, a map of the file, not memory.
+        count: [N] int64, events of each in training.
+        new: [N] bool, which came after the model: its encoder does not know them.
         columns: by name.
     """
 
     ids: ItemIds
     embedding: NDArray[np.float32]
+    count: NDArray[np.int64]
+    new: NDArray[np.bool_]
     columns: Mapping[str, Column] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -49,13 +53,17 @@ class Segment:
     def take(self, rows: NDArray[np.int64]) -> "Segment":
         """Returns the segment of some rows, in their order."""
         columns = {name: Column(c.values, c.codes[rows]) for name, c in self.columns.items()}
-        return Segment(ItemIds(self.ids.values[rows]), np.asarray(self.embedding[rows]), columns)
+        embedding = np.asarray(self.embedding[rows])
+        ids = ItemIds(self.ids.values[rows])
+        return Segment(ids, embedding, self.count[rows], self.new[rows], columns)
 
     def save(self, folder: Path) -> None:
         """Writes it into a new folder."""
         folder.mkdir()
         np.save(folder / "item_id.npy", self.ids.values)
         np.save(folder / "embedding.npy", self.embedding)
+        np.save(folder / "count.npy", self.count)
+        np.save(folder / "new.npy", self.new)
         (folder / COLUMNS_FILE).write_text(json.dumps(list(self.columns)), encoding="utf-8")
         # Numbered: a column's name need not be one of a file.
         for number, column in enumerate(self.columns.values()):
@@ -63,15 +71,20 @@ class Segment:
             np.save(folder / f"column-{number}.codes.npy", column.codes)
 
     @classmethod
-    def load(cls, folder: Path) -> "Segment":
-        """Reads what `save` has written; the embeddings stay on disk until they are looked at.
+    def load(cls, folder: Path, *, mapped: bool = False) -> "Segment":
+        """Reads what `save` has written.
+
+        Args:
+            folder: where it lies.
+            mapped: ids and embeddings stay on disk until they are looked at.
 
         Raises:
             DataError: a file is missing, cut off, or of another length.
         """
         try:
-            ids = ItemIds(np.load(folder / "item_id.npy"))
-            embedding = np.load(folder / "embedding.npy", mmap_mode="r" if len(ids) else None)
+            ids = ItemIds(np.load(folder / "item_id.npy", mmap_mode="r" if mapped else None))
+            embedding = np.load(folder / "embedding.npy", mmap_mode="r" if mapped else None)
+            count, new = np.load(folder / "count.npy"), np.load(folder / "new.npy")
             names = json.loads((folder / COLUMNS_FILE).read_text(encoding="utf-8"))
             columns = {
                 name: Column(
@@ -82,10 +95,11 @@ class Segment:
             }
         except (OSError, ValueError, EOFError) as error:
             raise DataError(f"{folder} is no part of an index: {error}. Build the index again.") from error
-        for name, length in (("embedding", len(embedding)), *((n, len(c.codes)) for n, c in columns.items())):
+        lengths = {"embedding": len(embedding), "count": len(count), "new": len(new)}
+        for name, length in (lengths | {name: len(c.codes) for name, c in columns.items()}).items():
             if length != len(ids):
                 raise DataError(f"{folder}: {name} has {length} lines, expected one an item: {len(ids)}")
-        return cls(ids, embedding, columns)
+        return cls(ids, embedding, count, new, columns)
 
 
 def joined(first: Segment, second: Segment) -> Segment:
@@ -93,6 +107,8 @@ def joined(first: Segment, second: Segment) -> Segment:
     return Segment(
         ItemIds(np.concatenate([first.ids.values, second.ids.values])),
         np.concatenate([first.embedding, second.embedding]),
+        np.concatenate([first.count, second.count]),
+        np.concatenate([first.new, second.new]),
         joined_columns(first, second),
     )
 

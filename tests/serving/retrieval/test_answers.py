@@ -1,6 +1,7 @@
 """Answers over gRPC: whatever holds the encoder, and whatever searches, they are those of the servable."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,23 @@ import pytest
 import tensorflow as tf
 
 from serving.client import Query, Recommender
+from serving.retrieval.candidates import find, in_session
+from serving.retrieval.remote import _as_asked
+from serving.signatures import Signature, TensorSpec
 from tests.serving.callers import Caller, request_of
 from tests.serving.retrieval.conftest import Start
 from tests.tfrec.asking import nothing, requests
+from tests.tfrec.index.made import index_of, queries, segment
 from tests.tfrec.made import Made
 from tests.tfrec.ranked import KNOWN_OF, Arrays, K, Ranked, asked_at, of_known, recommended
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 from tfrec.export import export
 from tfrec.folders import newest_version
+from tfrec.index.exact import ExactSearch
+from tfrec.index.index import Index
+from tfrec.index.segment import joined
 from tfrec.indexing import index_model
+from tfrec.servable import no_item
 
 OVERRIDES = {
     "retrieval alone": ("ranking.tasks=[]",),
@@ -105,6 +114,90 @@ def test_what_the_encoder_says_is_passed_on(
         assert [one.item for one in ours] == [one.item for one in theirs]
 
 
+def test_a_user_without_candidates_fails_nobody(
+    ranked: Ranked, start: Start, calls: Callable[[int], Caller], tmp_path: Path
+) -> None:
+    model = ranked.folder / "model"
+    export(model, tmp_path / "shop", k=K)
+    index_model(model, tmp_path / "index", overrides=["answers.retrieve=9", "answers.max_candidates=9"])
+    caller = calls(start(tmp_path / "index", servable=tmp_path / "shop").port)
+    inputs = ranking_of(ranked)
+    users = len(inputs["length"])
+    allow = np.tile(ranked.dataset.items.values[:4], (users, 1))
+    allow[0] = 123456789
+    found = caller.predict(inputs | {"allow_item_id": allow}, name="shop")
+    assert np.isneginf(found["score"][0]).all()
+    assert (found["click"][0] == 0).all()
+    alone = {name: value[1:] for name, value in (inputs | {"allow_item_id": allow}).items()}
+    others = caller.predict(alone, name="shop")
+    for name in ("item_id", "score", "click", "order"):
+        np.testing.assert_allclose(found[name][1:], others[name], rtol=1e-4)
+    with pytest.raises(SettingsError, match="expected no more"):
+        index_model(model, tmp_path / "more", overrides=["answers.retrieve=20", "answers.max_candidates=10"])
+    nobody = inputs | {"exclude_item_id": np.tile(ranked.dataset.items.values, (users, 1))}
+    assert np.isneginf(caller.predict(nobody, name="shop")["score"]).all()
+
+
+def ranking_of(ranked: Ranked) -> Arrays:
+    """What known users ask of a model with tasks, of which nothing is known at the moment."""
+    asked = of_known(ranked)
+    none = nothing(len(asked))
+    return asked_at(ranked, asked) | {
+        "exclude_item_id": none,
+        "allow_item_id": none,
+        "statistic_item_id": none,
+        "statistic.click_6h": np.zeros((len(asked), 0), np.float32),
+    }
+
+
+def test_outputs_of_a_wider_batch_are_cut() -> None:
+    """TensorFlow Serving gives them as wide as the widest request that was computed beside."""
+    tensors = {
+        "item_id": TensorSpec("int64", (None, None)),
+        "candidate_item_id": TensorSpec("int64", (None, None)),
+    }
+    outputs = {"score": TensorSpec("float32", (None, None)), "space": TensorSpec("int64", (None,))}
+    given = {"item_id": np.zeros((2, 3), np.int64), "candidate_item_id": np.zeros((2, 4), np.int64)}
+    wide = {"score": np.arange(12.0).reshape(2, 6), "space": np.zeros(2)}
+    cut = _as_asked(wide, given, Signature("rank", tensors, outputs))
+    assert cut["score"].tolist() == [[0, 1, 2, 3], [6, 7, 8, 9]]
+    assert cut["space"].shape == (2,)
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_new_items_that_were_had_are_left_out_where_nothing_repeats(rebuilt: bool) -> None:
+    """The encoder does not know them; whether they lie beside the base or in it makes no difference."""
+    base, more = segment(range(100, 140)), segment([900, 901], seed=3)
+    more = replace(more, new=np.ones(2, bool))
+    info = index_of(base).info.model_copy(update={"repeats": "never", "max_length": 2})
+    parts = (joined(base, more), segment([])) if rebuilt else (base, more)
+    none = np.zeros(0, np.int64)
+    index = Index(info, parts[0], ExactSearch(parts[0].embedding), parts[1], none, queries(1))
+    inputs = {
+        "item_id": np.array([[901, 900, 100]]),
+        "length": np.array([3]),
+        "exclude_item_id": nothing(1),
+        "allow_item_id": np.array([[900, 901, 100, 101]]),
+    }
+    encoded = {
+        "query_embedding": queries(1),
+        "own_item_id": np.array([[no_item("int64"), 100]]),
+        "own_score": np.array([[-np.inf, -np.inf]], np.float32),
+    }
+    rows, _ = find(index, encoded, inputs, 4)
+    # Of the newest two events: 900 and 100.
+    assert sorted(index.raw(rows, -1)[0].tolist()) == [-1, -1, 101, 901]
+
+
+def test_sessions_end_where_another_begins() -> None:
+    info = index_of(segment(range(20))).info.model_copy(update={"session_gap_s": 10})
+    inputs = {"length": np.array([4]), "time": np.array([[0, 5, 20, 28, 99]]), "request_time": np.array([38])}
+    assert in_session(info, inputs, 0).tolist() == [False, False, True, True]
+    of_id = info.model_copy(update={"session_from": "id"})
+    inputs |= {"session_id": np.array([[1, 2, 1, 1, 9]]), "request_session_id": np.array([1])}
+    assert in_session(of_id, inputs, 0).tolist() == [False, False, True, True]
+
+
 @pytest.mark.parametrize("rules", OVERRIDES)
 def test_both_stages_are_those_of_the_servable(
     ranked: Ranked, start: Start, calls: Callable[[int], Caller], rules: str, tmp_path: Path
@@ -136,24 +229,20 @@ def test_exploration_draws_the_same_lots_for_the_same_request(
 ) -> None:
     model = ranked.folder / "model"
     export(model, tmp_path / "shop", k=K)
-    for name, share in (("some", 0.5), ("all", 1.0), ("none", 0.0)):
+    for name, share in (("some", 0.5), ("all", 1.0), ("none", 0.0), ("thompson", 0.5)):
         overrides = [f"answers.explore={share}", "answers.at_most={colour: 2}"]
+        overrides += ["answers.explore_by=thompson"] if name == "thompson" else []
         index_model(model, tmp_path / name, overrides=overrides, quiet=True)
-    asked = of_known(ranked)
-    inputs = asked_at(ranked, asked) | {
-        "exclude_item_id": nothing(len(asked)),
-        "allow_item_id": nothing(len(asked)),
-        "statistic_item_id": nothing(len(asked)),
-        "statistic.click_6h": np.zeros((len(asked), 0), np.float32),
-    }
+    inputs = ranking_of(ranked)
     found = {}
-    for name in ("some", "all", "none"):
+    for name in ("some", "all", "none", "thompson"):
         caller = calls(start(tmp_path / name, servable=tmp_path / "shop").port)
         first, again = (caller.predict(inputs, name="shop")["item_id"] for _ in range(2))
         np.testing.assert_array_equal(first, again)
         found[name] = first
     changed = [(found[name] != found["none"]).mean() for name in ("some", "all")]
     assert 0.1 < changed[0] < changed[1]
+    assert 0.02 < (found["thompson"] != found["none"]).mean() < changed[0]
     colour = ranked.dataset.catalogue.set_index("item_id")["colour"]
     for answers in found.values():
         for answer in answers:

@@ -69,8 +69,7 @@ def test_items_come_and_go_while_it_serves(
     inputs = asked_of(made)
     users = len(inputs["length"])
     frame = {"item_id": [900, 901], "colour": ["red", None], "tags": [["a"], []], "price": [3.0, np.nan]}
-    pd.DataFrame(frame).to_parquet(tmp_path / "items.parquet")
-    index_new_items(made.folder / "model", index, tmp_path / "items.parquet")
+    index_new_items(made.folder / "model", index, pd.DataFrame(frame))
     eventually(lambda: searched(caller, made) == "2")
     new = np.tile(np.array([900, 901]), (users, 1))
     found = caller.predict(inputs | {"allow_item_id": new}, name="shop")
@@ -152,6 +151,7 @@ def test_damaged_versions_are_left_alone(
     server = start(index, encoder=f"localhost:{encoder.port}")
     caller = calls(server.port)
     (index / "2").mkdir()
+    (index / "6").write_text("no folder")
     (index / "3").mkdir()
     (index / "3" / "index.json").write_text("{")
     index_model(made.folder / "model", index, version=4, quiet=True)
@@ -165,6 +165,14 @@ def test_damaged_versions_are_left_alone(
     eventually(lambda: sample(server, rejected) >= 3)
     assert searched(caller, made) == "4"
     assert sample(server, 'tfrec_index_version{index="shop"}') == 4
+    # One that is copied file by file is taken when it is whole.
+    index_model(made.folder / "model", file.parent / "away", version=7, quiet=True)
+    whole = file.parent / "away" / "7"
+    (index / "7").mkdir()
+    shutil.copy2(whole / "index.json", index / "7" / "index.json")
+    eventually(lambda: sample(server, rejected) >= 4)
+    shutil.copytree(whole, index / "7", dirs_exist_ok=True)
+    eventually(lambda: searched(caller, made) == "7")
 
 
 def sample(server: RetrievalServer, name: str) -> float:
@@ -206,11 +214,11 @@ def test_a_pair_that_does_not_fit_is_refused(
         pass
 
 
-def saved_again(made: Made, folder: Path) -> None:
+def saved_again(made: Made, folder: Path, times: int = 1) -> None:
     """The model in a file that differs."""
     shutil.copytree(made.folder / "model", folder)
     with (folder / "model.keras").open("ab") as file:
-        file.write(b"\0")
+        file.write(b"\0" * times)
 
 
 def test_the_encoder_and_the_index_switch_models_one_after_the_other(
@@ -227,13 +235,21 @@ def test_the_encoder_and_the_index_switch_models_one_after_the_other(
     other = tmp_path / "other"
     saved_again(made, other)
     with running_embedded(ServerSettings(folder, port=0, poll_interval_s=0.05)) as embedded:
-        caller = calls(start(index, encoder=f"localhost:{embedded.port}").port)
+        server = start(index, encoder=f"localhost:{embedded.port}")
+        caller = calls(server.port)
         assert searched(caller, made) == "1"
         index_model(other, index, quiet=True)
         assert searched(caller, made) == "1"
         export(other, folder, k=K)
         eventually(lambda: searched(caller, made) == "2")
         assert health(caller) == SERVING
+        # Two more models are indexed before the encoder takes them: its own index stays.
+        for number, name in enumerate(("third", "fourth"), 3):
+            saved_again(made, tmp_path / name, number)
+            index_model(tmp_path / name, index, quiet=True)
+            eventually(lambda number=number: max(server.indexes.versions) == number + 0)
+            assert searched(caller, made) == "2"
+        assert server.indexes.versions == [4, 2]
 
 
 @contextlib.contextmanager
@@ -266,16 +282,19 @@ def killed_and_back(made: Made, port: int) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.parametrize("fallback", ["none", "popular", "last-known"])
 def test_the_encoder_is_lost_and_comes_back(
     made: Made,
-    shop: Path,
     start: Start,
     calls: Callable[[int], Caller],
     eventually: Eventually,
     fallback: str,
+    tmp_path: Path,
 ) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = start(shop / "indexes" / "shop", encoder=f"localhost:{port}", fallback=fallback)
+    shop_index = tmp_path / "indexes" / "shop"
+    index_model(made.folder / "model", shop_index, quiet=True)
+    server = start(shop_index, encoder=f"localhost:{port}", fallback=fallback)
+    version = server.indexes.newest.info.version
     caller = calls(server.port)
     assert health(caller) == NOT_SERVING
     code, text = caller.refusal(asked_of(made), name="shop")
@@ -297,6 +316,12 @@ def test_the_encoder_is_lost_and_comes_back(
         assert dict(call.trailing_metadata())["tfrec-fallback"] == "true"
         found = np.frombuffer(response.outputs["item_id"].tensor_content, np.int64).reshape(before.shape)
         np.testing.assert_array_equal(found, np.tile(popular[1 : K + 1], (len(before), 1)))
+        remove(shop_index, [int(popular[5])])
+        eventually(lambda: server.indexes.newest.info.version > version)
+        again = caller.predict(inputs, name="shop")["item_id"]
+        assert popular[5] not in again
+        index_model(made.folder / "model", shop_index, quiet=True)
+        eventually(lambda: server.indexes.newest.info.version > version + 1)
         again = caller.predict(inputs, name="shop")
         known = before if fallback == "last-known" else np.tile(popular[:K], (len(before), 1))
         np.testing.assert_array_equal(again["item_id"], known)

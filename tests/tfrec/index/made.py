@@ -10,6 +10,7 @@ from tfrec.index.ids import ItemIds, id_array
 from tfrec.index.index import Index
 from tfrec.index.info import IndexInfo, ScannSettings
 from tfrec.index.segment import Segment, column_of
+from tfrec.schema import IdType
 
 DIMENSIONS = 9
 COLOURS = ("red", "blue", None)
@@ -20,9 +21,10 @@ def segment(ids: Iterable[Any], seed: int = 0) -> Segment:
     ids = list(ids)
     random = np.random.default_rng(seed)
     embedding = random.normal(size=(len(ids), DIMENSIONS)).astype(np.float32)
-    kind = "string" if ids and isinstance(ids[0], str) else "int64"
+    kind: IdType = "string" if ids and isinstance(ids[0], str) else "int64"
     colour = column_of([COLOURS[place % 3] for place in range(len(ids))])
-    return Segment(ItemIds(id_array(ids, kind)), embedding, {"colour": colour})
+    count, new = np.arange(len(ids))[::-1], np.zeros(len(ids), bool)
+    return Segment(ItemIds(id_array(ids, kind)), embedding, count, new, {"colour": colour})
 
 
 def index_of(base: Segment, scann: ScannSettings | None = None, **more: Any) -> Index:
@@ -39,7 +41,7 @@ def index_of(base: Segment, scann: ScannSettings | None = None, **more: Any) -> 
         scann=scann,
         **more,
     )
-    return build_index(info, base, np.arange(min(len(base), 5)), queries(30))
+    return build_index(info, base, queries(30))
 
 
 def queries(count: int, seed: int = 1) -> np.ndarray:
