@@ -4,6 +4,8 @@ from typing import Any
 
 from serving.status import Code, ServingError
 
+_UNTRUSTED = ("handshake", "certificate", "hostname", "peer name")
+_HUNG_UP = ("socket closed", "connection reset", "broken pipe")
 _HINTS = {
     Code.DEADLINE_EXCEEDED: "The server is slow or far away; a larger timeout_s waits longer.",
     Code.NOT_FOUND: "Check the model's name (model=), version and label; `tfrec serve` prints its name.",
@@ -29,8 +31,14 @@ def failure(error: Any, target: str, model: str, timeout_s: float) -> ServingErr
 
 def _hint(code: Code, words: str, model: str) -> str:
     if code is Code.UNAVAILABLE:
-        if "handshake" in words.lower() or "certificate" in words.lower():
+        if any(sign in words.lower() for sign in _UNTRUSTED):
             return "The TLS handshake failed: check that tls= trusts the server's certificate and its name."
+        if any(sign in words.lower() for sign in _HUNG_UP):
+            # How a server of TLS 1.3 refuses clients: after the handshake, and without a word.
+            return (
+                "The server hung up. Did it end? Does it speak TLS exactly where tls= says so, and trust the "
+                "client's certificate, where it asks for one (tls=Tls(root, certificate, key))?"
+            )
         return "Does a server run there, and does it speak TLS exactly where tls= says so?"
     if code is Code.RESOURCE_EXHAUSTED and "larger than max" in words:
         return "Ask for fewer users a call, or set max_message_mb, on the server too."

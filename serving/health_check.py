@@ -15,7 +15,14 @@ from tfrec.errors import TfrecError
 
 
 def complaint(
-    target: str, *, service: str = "", tls_root: str = "", tls_name: str = "", timeout_s: float = 3.0
+    target: str,
+    *,
+    service: str = "",
+    tls_root: str = "",
+    tls_name: str = "",
+    tls_cert: str = "",
+    tls_key: str = "",
+    timeout_s: float = 3.0,
 ) -> str:
     """Says what is wrong with the server at `target` by gRPC's health service; empty where it serves.
 
@@ -24,14 +31,18 @@ def complaint(
         service: what to ask for; "" for the server as a whole.
         tls_root: PEM file of the authorities to trust; without it the server is asked in plain text.
         tls_name: the name in the server's certificate, where it is not the target's.
+        tls_cert: PEM file of a certificate of our own, where the server asks for one.
+        tls_key: PEM file of its private key.
         timeout_s: seconds until it counts as silent.
 
     Raises:
-        DataError: the PEM file cannot be read.
+        DataError: a PEM file cannot be read.
+        SettingsError: of `tls_cert` and `tls_key` one is missing.
     """
     options = [("grpc.ssl_target_name_override", tls_name)] if tls_name else []
     if tls_root:
-        channel = grpc.secure_channel(target, Tls(tls_root).credentials(), options)
+        tls = Tls(tls_root, tls_cert or None, tls_key or None)
+        channel = grpc.secure_channel(target, tls.credentials(), options)
     else:
         channel = grpc.insecure_channel(target, options)
     request = health_pb2.HealthCheckRequest(service=service)
@@ -52,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--service", default="", help="what to ask for; the whole server by default")
     parser.add_argument("--tls-root", default="", help="TLS that trusts this PEM certificate")
     parser.add_argument("--tls-name", default="", help="the certificate's name, where not the target's")
+    parser.add_argument("--tls-cert", default="", help="PEM certificate to show (mutual TLS)")
+    parser.add_argument("--tls-key", default="", help="PEM private key of --tls-cert")
     parser.add_argument("--timeout-s", type=float, default=3.0, help="seconds until it counts as silent")
     options = parser.parse_args(arguments)
     try:
@@ -60,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             service=options.service,
             tls_root=options.tls_root,
             tls_name=options.tls_name,
+            tls_cert=options.tls_cert,
+            tls_key=options.tls_key,
             timeout_s=options.timeout_s,
         )
     except TfrecError as error:

@@ -7,24 +7,21 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 from serving import reflection
 from serving.batching import Batcher
-from serving.credentials import server_credentials
 from serving.health import HealthService
+from serving.listening import allow_many_connections, grpc_server, listen
 from serving.loading import Servable, load_servable, use_threads
 from serving.loop_thread import running_in_thread
 from serving.metrics import Metrics, MetricsServer
 from serving.model_service import ModelService
-from serving.observing import Observer
 from serving.prediction_service import PredictionService
 from serving.settings import ServerSettings
 from serving.versions import Versions
 from serving.warmup import warm_up
-from tfrec.errors import SettingsError
 
 log = logging.getLogger("tfrec.serving")
 
@@ -53,16 +50,7 @@ class Server:
             lambda: self.metrics.version_rejected(name),
         )
         self.metrics.watch_model(name, lambda: self.versions.number)
-        limit = settings.max_message_mb << 20
-        self._grpc = grpc.aio.server(
-            interceptors=[Observer(self.metrics, log_requests=settings.log_requests)],
-            options=[
-                ("grpc.max_receive_message_length", limit),
-                ("grpc.max_send_message_length", limit),
-                # A port that another server has is an error, not a share of its requests.
-                ("grpc.so_reuseport", 0),
-            ],
-        )
+        self._grpc = grpc_server(settings, self.metrics)
         self._health = HealthService()
         self._watch: asyncio.Task[None] | None = None
         self._metrics_server: MetricsServer | None = None
@@ -83,7 +71,7 @@ class Server:
         model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(self.versions), self._grpc)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable(self._grpc, (health.SERVICE_NAME,))
-        self.port = self._listen()
+        self.port = listen(self._grpc, self.settings)
         if self.settings.metrics_port:
             self._metrics_server = MetricsServer(self.metrics, self.settings.host, self.settings.metrics_port)
         await self._set_health()
@@ -101,20 +89,6 @@ class Server:
         self.batcher.close()
         if self._metrics_server:
             self._metrics_server.close()
-
-    def _listen(self) -> int:
-        settings = self.settings
-        address = f"{settings.host}:{settings.port}"
-        try:
-            if credentials := server_credentials(settings.tls_cert, settings.tls_key):
-                port = self._grpc.add_secure_port(address, credentials)
-            else:
-                port = self._grpc.add_insecure_port(address)
-        except RuntimeError as error:
-            raise SettingsError(
-                f"cannot listen on {address}. Is the port taken? Choose another by --port. ({error})"
-            ) from error
-        return int(port)
 
     def _report_health(self) -> None:
         self._health_task = asyncio.ensure_future(self._set_health())
@@ -157,6 +131,7 @@ def run(settings: ServerSettings, on_start: Callable[[Server], None]) -> None:
         log.info("stopping: running requests get %s s", settings.drain_s)
         await server.stop()
 
+    allow_many_connections()
     asyncio.run(serve())
 
 

@@ -1,4 +1,4 @@
-"""What the embedded server serves, and how."""
+"""What servers listen on, and what the embedded one serves."""
 
 import os
 from dataclasses import dataclass, field
@@ -43,52 +43,73 @@ class BatchSettings:
         return size if waiting >= 0.75 * size else size // 2
 
 
-@dataclass(frozen=True)
-class ServerSettings:
-    """One model on one port.
+@dataclass(frozen=True, kw_only=True)
+class ListenSettings:
+    """What every server of this package is told: its address, its connections, its end.
 
     Attributes:
-        folder: `servables/NAME`, the folder above the version folders.
-        name: the model's name in requests; the folder's by default.
         host: the address to listen on; the default is reached from this machine alone.
         port: 0 takes a free one.
         poll_interval_s: seconds between looks for a new version.
-        drain_s: seconds that running requests get when the server stops.
+        drain_s: seconds that running requests get when the server, or a connection that is too old, ends.
+        max_connection_age_s: seconds after which a connection is ended, give or take a tenth, so that clients
+            look for new replicas; 0: never.
         max_message_mb: the largest request and answer, in MiB.
         tls_cert: PEM file of the server's certificate, with those that vouch for it.
         tls_key: PEM file of its private key; with both the server speaks TLS.
-        intra_op_threads: threads that compute one op of one batch; 0 leaves it to TensorFlow. On a CPU
-            many batches on one thread each get more done than few on many: the ops are small.
+        tls_client_ca: PEM file of the authorities that vouch for clients, each of which then needs a
+            certificate (mutual TLS); None: any client may come.
         metrics_port: where Prometheus finds the metrics, over HTTP on the same host; 0: nowhere.
         log_requests: whether each request gets a line in the log.
-        batching: how requests are computed together.
     """
 
-    folder: Path
-    name: str = ""
     host: str = "127.0.0.1"
     port: int = 8500
     poll_interval_s: float = 2.0
     drain_s: float = 30.0
+    max_connection_age_s: float = 0.0
     max_message_mb: int = 64
     tls_cert: Path | None = None
     tls_key: Path | None = None
-    intra_op_threads: int = 1
+    tls_client_ca: Path | None = None
     metrics_port: int = 0
     log_requests: bool = False
-    batching: BatchSettings = field(default_factory=BatchSettings)
 
     def __post_init__(self) -> None:
         check_least(
             port=(self.port, 0),
             poll_interval_s=(self.poll_interval_s, 0.01),
             drain_s=(self.drain_s, 0),
+            max_connection_age_s=(self.max_connection_age_s, 0),
             max_message_mb=(self.max_message_mb, 1),
-            intra_op_threads=(self.intra_op_threads, 0),
             metrics_port=(self.metrics_port, 0),
         )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise SettingsError("TLS needs both tls_cert and tls_key, found one of them.")
+        if self.tls_client_ca is not None and self.tls_cert is None:
+            raise SettingsError("tls_client_ca needs tls_cert and tls_key: clients show theirs over TLS.")
+
+
+@dataclass(frozen=True)
+class ServerSettings(ListenSettings):
+    """One model on one port.
+
+    Attributes:
+        folder: `servables/NAME`, the folder above the version folders.
+        name: the model's name in requests; the folder's by default.
+        intra_op_threads: threads that compute one op of one batch; 0 leaves it to TensorFlow. On a CPU
+            many batches on one thread each get more done than few on many: the ops are small.
+        batching: how requests are computed together.
+    """
+
+    folder: Path
+    name: str = ""
+    intra_op_threads: int = 1
+    batching: BatchSettings = field(default_factory=BatchSettings)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_least(intra_op_threads=(self.intra_op_threads, 0))
 
     @property
     def model_name(self) -> str:

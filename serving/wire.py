@@ -16,6 +16,9 @@ from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_fa
 
 _Field = descriptor_pb2.FieldDescriptorProto
 
+SERVING_FILE = "tfrec/wire/serving.proto"
+"""Name of the file that defines the messages of TensorFlow Serving's API."""
+
 _MAP = re.compile(r"map<string, (?P<value>.+)>")
 _SCALARS = {
     "int32": _Field.TYPE_INT32,
@@ -144,7 +147,8 @@ def _add_field(message: Any, path: str, name: str, number: int, kind: str) -> No
         field.type_name = f".{kind}"
 
 
-def _build_pool() -> Any:
+def build_pool() -> Any:
+    """Returns a new descriptor pool with the messages of this module."""
     pool = descriptor_pool.DescriptorPool()
     for known in (wrappers_pb2, any_pb2):
         pool.AddSerializedFile(known.DESCRIPTOR.serialized_pb)
@@ -152,13 +156,13 @@ def _build_pool() -> Any:
     google = [wrappers_pb2.DESCRIPTOR.name, any_pb2.DESCRIPTOR.name]
     for file in (
         _file(tensors, "tensorflow", [], _TENSORFLOW),
-        _file("tfrec/wire/serving.proto", "tensorflow.serving", [tensors, *google], _SERVING),
+        _file(SERVING_FILE, "tensorflow.serving", [tensors, *google], _SERVING),
     ):
         pool.AddSerializedFile(file.SerializeToString())
     return pool
 
 
-_pool = _build_pool()
+_pool = build_pool()
 
 
 def _message(name: str) -> Any:

@@ -7,16 +7,15 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from serving import wire
-from serving.channel import Endpoint
-from serving.credentials import server_credentials
+from serving.channel import Endpoint, Tls
 from serving.health import HealthService
+from serving.listening import allow_many_connections, grpc_server, listen
 from serving.loop_thread import running_in_thread
 from serving.metrics import Metrics, MetricsServer
-from serving.observing import Observer
+from serving.retrieval import reflection
 from serving.retrieval.encoder import Encoder
 from serving.retrieval.fallback import FallbackAnswers
 from serving.retrieval.indexes import Indexes
@@ -25,7 +24,6 @@ from serving.retrieval.remote import RemoteEncoder
 from serving.retrieval.retriever import Retriever
 from serving.retrieval.service import RetrievalService
 from serving.retrieval.settings import RetrievalSettings
-from tfrec.errors import SettingsError
 
 log = logging.getLogger("tfrec.serving")
 
@@ -42,20 +40,11 @@ class RetrievalServer:
     def __init__(self, settings: RetrievalSettings) -> None:
         self.settings = settings
         self.port = 0
-        limit = settings.max_message_mb << 20
         self.metrics = Metrics()
         name = settings.index.resolve().name
         self.metrics.watch_index(name, lambda: max(self.indexes.versions, default=float("nan")))
         self.indexes = Indexes(settings.index, lambda: self.metrics.version_rejected(name))
-        self._grpc = grpc.aio.server(
-            interceptors=[Observer(self.metrics, log_requests=settings.log_requests)],
-            options=[
-                ("grpc.max_receive_message_length", limit),
-                ("grpc.max_send_message_length", limit),
-                # A port that another server has is an error, not a share of its requests.
-                ("grpc.so_reuseport", 0),
-            ],
-        )
+        self._grpc = grpc_server(settings, self.metrics)
         self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="search")
         self._health = HealthService()
         self._encoder: Encoder | None = None
@@ -90,7 +79,9 @@ class RetrievalServer:
         )
         self._grpc.add_generic_rpc_handlers((service.handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
-        self.port = self._listen()
+        reflection.enable(self._grpc)
+        sockets = [f"unix:{settings.socket}"] if settings.socket is not None else []
+        self.port = listen(self._grpc, settings, *sockets)
         if settings.metrics_port:
             self._metrics_server = MetricsServer(self.metrics, settings.host, settings.metrics_port)
         await self._grpc.start()
@@ -116,9 +107,12 @@ class RetrievalServer:
     async def _open_encoder(self) -> Encoder:
         settings = self.settings
         if settings.servable is None:
-            tls = settings.encoder_tls if settings.encoder_tls is not None else False
+            root = settings.encoder_tls
             endpoint = Endpoint.of(
-                settings.encoder, retries=0, tls=tls, max_message_mb=settings.max_message_mb
+                settings.encoder,
+                retries=0,
+                tls=Tls(root, settings.encoder_cert, settings.encoder_key) if root is not None else False,
+                max_message_mb=settings.max_message_mb,
             )
             return RemoteEncoder(endpoint, settings.model_name)
         # TensorFlow, which a server with a remote encoder never sees.
@@ -134,24 +128,6 @@ class RetrievalServer:
         )
         await local.start()
         return local
-
-    def _listen(self) -> int:
-        settings = self.settings
-        address = f"{settings.host}:{settings.port}"
-        try:
-            credentials = server_credentials(settings.tls_cert, settings.tls_key)
-            if credentials is not None:
-                port = self._grpc.add_secure_port(address, credentials)
-            else:
-                port = self._grpc.add_insecure_port(address)
-            if settings.socket is not None:
-                address = f"unix:{settings.socket}"
-                self._grpc.add_insecure_port(address)
-        except RuntimeError as error:
-            raise SettingsError(
-                f"cannot listen on {address}. Is the port taken? Choose another by --port. ({error})"
-            ) from error
-        return int(port)
 
     async def _report(self, serving: bool) -> None:
         statuses = health_pb2.HealthCheckResponse
@@ -179,6 +155,7 @@ def run(settings: RetrievalSettings, on_start: Callable[[RetrievalServer], None]
         log.info("stopping: running requests get %s s", settings.drain_s)
         await server.stop()
 
+    allow_many_connections()
     asyncio.run(serve())
 
 

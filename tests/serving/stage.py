@@ -48,4 +48,8 @@ class Stage:
         try:
             yield call
         finally:
-            self._go.set()
+            self.release()
+
+    def release(self) -> None:
+        """Lets what is held go on."""
+        self._go.set()

@@ -1,65 +1,19 @@
 """TLS, with certificates made here."""
 
-import datetime as dt
-import ipaddress
 from collections.abc import Iterator
 from concurrent import futures
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from serving.client import Recommender, ServingError, Tls
 from serving.server import ServerSettings, running
+from tests.serving.certificates import Pair, make_pair
 from tfrec.errors import DataError, SettingsError
 
 Code = grpc.StatusCode
-
-
-@dataclass
-class Pair:
-    """A certificate and its key, as PEM files."""
-
-    certificate: Path
-    key: Path
-    signed: x509.Certificate
-    private: ec.EllipticCurvePrivateKey
-
-
-def make_pair(folder: Path, name: str, authority: Pair | None = None) -> Pair:
-    """A certificate for localhost, signed by an authority, or an authority itself."""
-    private = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = dt.datetime.now(dt.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(authority.signed.subject if authority else subject)
-        .public_key(private.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
-        .sign(authority.private if authority else private, hashes.SHA256())
-    )
-    pair = Pair(folder / f"{name}.pem", folder / f"{name}.key", signed, private)
-    pair.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    pair.key.write_bytes(
-        private.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return pair
 
 
 @pytest.fixture(scope="module")

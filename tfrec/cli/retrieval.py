@@ -50,11 +50,21 @@ def retrieval(
     max_batch_size: Annotated[int, typer.Option(help="with --servable: users computed together")] = 8,
     max_message_mb: Annotated[int, typer.Option(help="largest request and answer, in MiB")] = 64,
     drain_s: Annotated[float, typer.Option(help="seconds that running requests get at the end")] = 30.0,
+    max_connection_age_s: Annotated[
+        float, typer.Option(help="end connections after so many seconds, so that clients find new replicas")
+    ] = 0.0,
     encoder_tls: Annotated[
         Path | None, typer.Option(help="PEM authorities that vouch for the encoder; plain text without")
     ] = None,
+    encoder_cert: Annotated[
+        Path | None, typer.Option(help="PEM certificate to show to the encoder (mutual TLS)")
+    ] = None,
+    encoder_key: Annotated[Path | None, typer.Option(help="PEM private key of --encoder-cert")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate; with --tls-key, TLS")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM authorities; every client then needs a certificate of theirs")
+    ] = None,
     metrics_port: Annotated[int, typer.Option(help="Prometheus metrics over HTTP; 0: none")] = 0,
     log_format: Annotated[LogFormat, typer.Option(help="of the log on stderr")] = LogFormat.TEXT,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="a line for each request")] = False,
@@ -79,13 +89,17 @@ def retrieval(
         socket=socket,
         poll_interval_s=poll_interval_s,
         drain_s=drain_s,
+        max_connection_age_s=max_connection_age_s,
         max_message_mb=max_message_mb,
         max_users=max_users,
         searches=cores() if searches is None else searches,
         fallback=fallback.value,
         encoder_tls=encoder_tls,
+        encoder_cert=encoder_cert,
+        encoder_key=encoder_key,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
         metrics_port=metrics_port,
         log_requests=log_requests,
         batching=BatchSettings(max_batch_size=max_batch_size),

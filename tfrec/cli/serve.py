@@ -1,5 +1,6 @@
 """`tfrec serve`: a servable behind gRPC."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,8 +34,14 @@ def serve(
     ] = 1,
     max_message_mb: Annotated[int, typer.Option(help="largest request and answer, in MiB")] = 64,
     drain_s: Annotated[float, typer.Option(help="seconds that running requests get at the end")] = 30.0,
+    max_connection_age_s: Annotated[
+        float, typer.Option(help="end connections after so many seconds, so that clients find new replicas")
+    ] = 0.0,
     tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate; with --tls-key, TLS")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM authorities; every client then needs a certificate of theirs")
+    ] = None,
     metrics_port: Annotated[int, typer.Option(help="Prometheus metrics over HTTP; 0: none")] = 0,
     log_format: Annotated[LogFormat, typer.Option(help="of the log on stderr")] = LogFormat.TEXT,
     log_requests: Annotated[bool, typer.Option("--log-requests", help="a line for each request")] = False,
@@ -54,9 +61,11 @@ def serve(
         port=port,
         poll_interval_s=poll_interval_s,
         drain_s=drain_s,
+        max_connection_age_s=max_connection_age_s,
         max_message_mb=max_message_mb,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
         intra_op_threads=intra_op_threads,
         metrics_port=metrics_port,
         log_requests=log_requests,
@@ -64,10 +73,12 @@ def serve(
             max_batch_size, batch_timeout_us, max_enqueued, cores() if workers is None else workers
         ),
     )
-    with console.status(f"loading {folder}") as status:
+    with contextlib.ExitStack() as loading:
+        if console.is_terminal:  # for eyes alone: a log on a disk that is full must stop nothing
+            loading.enter_context(console.status(f"loading {folder}"))
 
         def started(server: Any) -> None:
-            status.stop()
+            loading.close()
             # On stdout and alone, so that a script can read where to ask.
             print(f"{settings.model_name} serves on {host}:{server.port}", flush=True)
 
