@@ -25,10 +25,12 @@ class RemoteEncoder:
     Args:
         endpoint: where it is; without retries, so that its loss is seen at once.
         name: of the model.
+        timeout_s: after which it counts as not there.
     """
 
-    def __init__(self, endpoint: Endpoint, name: str) -> None:
+    def __init__(self, endpoint: Endpoint, name: str, timeout_s: float) -> None:
         self.name = name
+        self._timeout_s = timeout_s
         self._target = endpoint.target
         self._channel = endpoint.open_async()
         self._newest: Signatures | None = None
@@ -100,9 +102,7 @@ class RemoteEncoder:
             raise ServingError(Code.DEADLINE_EXCEEDED, "the deadline passed before the encoder was asked")
         call = self._channel.unary_unary(f"/{wire.SERVICE}/{method}")
         try:
-            answer = await call(
-                request.SerializeToString(), timeout=None if remaining == float("inf") else remaining
-            )
+            answer = await call(request.SerializeToString(), timeout=min(remaining, self._timeout_s))
             return response.FromString(answer)
         except grpc.RpcError as error:
             words = (error.details() or "no words").rstrip(".")
@@ -110,6 +110,9 @@ class RemoteEncoder:
             if code is Code.UNAVAILABLE and _FULL_QUEUE in words:
                 # TensorFlow Serving calls overload so; it is there, and asked too much.
                 code = Code.RESOURCE_EXHAUSTED
+            if code is Code.DEADLINE_EXCEEDED and remaining > self._timeout_s:
+                # Its caller would wait longer: it hangs, which is as if it were not there.
+                code, words = Code.UNAVAILABLE, f"no answer within {self._timeout_s:g} s"
             raise ServingError(code, f"the encoder at {self._target}: {words}.") from None
         except DecodeError:
             raise self._misunderstood(method, f"no {response.DESCRIPTOR.name}") from None

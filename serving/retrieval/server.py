@@ -27,6 +27,9 @@ from serving.retrieval.settings import RetrievalSettings
 
 log = logging.getLogger("tfrec.serving")
 
+LIVE = "live"
+"""Health of the process itself, whatever its encoder does: nothing that a restart would mend."""
+
 
 class RetrievalServer:
     """Serves one index. All methods belong to one event loop.
@@ -84,6 +87,7 @@ class RetrievalServer:
         self.port = listen(self._grpc, settings, *sockets)
         if settings.metrics_port:
             self._metrics_server = MetricsServer(self.metrics, settings.host, settings.metrics_port)
+        await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
         await self._grpc.start()
         interval = settings.poll_interval_s
         self._tasks = [
@@ -114,7 +118,7 @@ class RetrievalServer:
                 tls=Tls(root, settings.encoder_cert, settings.encoder_key) if root is not None else False,
                 max_message_mb=settings.max_message_mb,
             )
-            return RemoteEncoder(endpoint, settings.model_name)
+            return RemoteEncoder(endpoint, settings.model_name, settings.encoder_timeout_s)
         # TensorFlow, which a server with a remote encoder never sees.
         from serving.retrieval.local import LocalEncoder
 

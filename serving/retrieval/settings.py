@@ -25,6 +25,7 @@ class RetrievalSettings(ListenSettings):
         searches: searches at the same time.
         fallback: what is answered while the encoder is not there: nothing (UNAVAILABLE), popular items, or
             what the same question was answered last, and popular items where it is new.
+        encoder_timeout_s: seconds after which an encoder that does not answer counts as not there.
         encoder_tls: PEM file of the authorities that vouch for the encoder; None: plain text.
         encoder_cert: PEM file of the certificate that is shown to the encoder, where it asks for one.
         encoder_key: PEM file of its private key.
@@ -40,6 +41,7 @@ class RetrievalSettings(ListenSettings):
     max_users: int = 1024
     searches: int = field(default_factory=cores)
     fallback: Fallback = "none"
+    encoder_timeout_s: float = 2.0
     encoder_tls: Path | None = None
     encoder_cert: Path | None = None
     encoder_key: Path | None = None
@@ -52,6 +54,7 @@ class RetrievalSettings(ListenSettings):
             max_users=(self.max_users, 1),
             searches=(self.searches, 1),
             intra_op_threads=(self.intra_op_threads, 0),
+            encoder_timeout_s=(self.encoder_timeout_s, 0.001),
         )
         if bool(self.encoder) == (self.servable is not None):
             raise SettingsError(

@@ -53,6 +53,9 @@ def retrieval(
     max_connection_age_s: Annotated[
         float, typer.Option(help="end connections after so many seconds, so that clients find new replicas")
     ] = 0.0,
+    encoder_timeout_s: Annotated[
+        float, typer.Option(help="seconds after which an encoder that does not answer counts as not there")
+    ] = 2.0,
     encoder_tls: Annotated[
         Path | None, typer.Option(help="PEM authorities that vouch for the encoder; plain text without")
     ] = None,
@@ -94,6 +97,7 @@ def retrieval(
         max_users=max_users,
         searches=cores() if searches is None else searches,
         fallback=fallback.value,
+        encoder_timeout_s=encoder_timeout_s,
         encoder_tls=encoder_tls,
         encoder_cert=encoder_cert,
         encoder_key=encoder_key,

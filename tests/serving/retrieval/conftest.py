@@ -1,6 +1,7 @@
 """Retrieval servers over small trained models, with the encoder in the process and elsewhere."""
 
 import contextlib
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,15 @@ def calls() -> Iterator[Callable[[int], Caller]]:
             return found
 
         yield caller
+
+
+@pytest.fixture
+def unused_port() -> Callable[[], int]:
+    """`unused_port()`: a port of this machine that nobody has at the moment."""
+
+    def find() -> int:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            return int(free.getsockname()[1])
+
+    return find

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -116,15 +115,19 @@ def test_swaps_under_load_fail_nothing(
             except Exception as error:
                 failed.append(error)
 
+    def wait_for(version: str) -> None:
+        last = time.monotonic() + 60
+        while version not in seen and not failed:
+            assert time.monotonic() < last, f"version {version} was never searched"
+
     askers = [threading.Thread(target=ask) for _ in range(3)]
     for asker in askers:
         asker.start()
     try:
         for version in range(2, 22):
+            wait_for(str(version - 1))
             index_model_again(index, version)
-            last = time.monotonic() + 60
-            while str(version) not in seen and not failed:
-                assert time.monotonic() < last, f"version {version} was never searched"
+        wait_for("21")
     finally:
         stop.set()
         for asker in askers:
@@ -286,11 +289,10 @@ def test_the_encoder_is_lost_and_comes_back(
     calls: Callable[[int], Caller],
     eventually: Eventually,
     fallback: str,
+    unused_port: Callable[[], int],
     tmp_path: Path,
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = unused_port()
     shop_index = tmp_path / "indexes" / "shop"
     index_model(made.folder / "model", shop_index, quiet=True)
     server = start(shop_index, encoder=f"localhost:{port}", fallback=fallback)
@@ -338,6 +340,32 @@ def _answers(caller: Caller, inputs: dict[str, np.ndarray]) -> bool:
     except grpc.RpcError:
         return False
     return "tfrec-fallback" not in dict(call.trailing_metadata())
+
+
+def test_an_encoder_that_hangs_is_not_there(
+    made: Made,
+    shop: Path,
+    start: Start,
+    calls: Callable[[int], Caller],
+    eventually: Eventually,
+    unused_port: Callable[[], int],
+) -> None:
+    port = unused_port()
+    server = start(
+        shop / "indexes" / "shop", encoder=f"localhost:{port}", fallback="popular", encoder_timeout_s=0.5
+    )
+    caller = calls(server.port)
+    inputs = asked_of(made)
+    live = health_pb2.HealthCheckRequest(service="live")
+    with killed_and_back(made, port) as process:
+        eventually(lambda: health(caller) == SERVING and _answers(caller, inputs))
+        process.send_signal(signal.SIGSTOP)
+        try:
+            assert not _answers(caller, inputs)
+            assert caller.health.Check(live, timeout=10).status == SERVING
+        finally:
+            process.send_signal(signal.SIGCONT)
+        eventually(lambda: _answers(caller, inputs))
 
 
 def test_overload_and_deadlines(
