@@ -6,6 +6,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.retrieval.server import LIVE
 from tests.k8s.rendering import SERVING, Manifest, Pod, config_map, only
 
 every = pytest.mark.parametrize("manifests", SERVING, indirect=True)
@@ -87,10 +88,15 @@ def test_probes_ask_the_programs_own_port(pod: Pod) -> None:
     for name in ("tf-serving", "retrieval"):
         container, port = pod.containers[name], pod.flags(name)["--port"]
         for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            # A restart mends nothing that the encoder lacks.
+            live = LIVE if (name, kind) == ("retrieval", "livenessProbe") else ""
             if "--tls-cert" in pod.flags(name):  # the kubelet's own probes speak plain text
-                assert f"localhost:{port}" in container[kind]["exec"]["command"]
+                command = container[kind]["exec"]["command"]
+                assert f"localhost:{port}" in command
+                assert (f"--service={LIVE}" in command) == bool(live)
             else:
-                assert container[kind]["grpc"] == {"port": int(port)}
+                asked = {"port": int(port)} | ({"service": live} if live else {})
+                assert container[kind]["grpc"] == asked
     assert pod.flags("tf-serving")["--enable_grpc_healthcheck_service"] == "true"
 
 
