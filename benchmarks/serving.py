@@ -4,6 +4,10 @@ For 1 and 64 users a request, at concurrency 1, 8 and 64: requests and users a s
 gRPC on loopback, beside direct calls of the same SavedModel with as many users a call in one process.
 Server, load generator and direct calls are three processes on the same cores; direct calls and load take
 turns, and the ratio is the median over the rounds, so that other work on the machine meets both alike.
+
+Then requests of one user that wait for nobody, at shares of the rate that 64 callers reach: the embedded
+server with and without batches and, with `--index`, the retrieval server with the encoder in its process and
+beside it.
 """
 
 import argparse
@@ -22,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.load import run_load
+from benchmarks.open_loop import measure_open, setups, show
 from benchmarks.report import report
 from benchmarks.requests import random_inputs, to_request
 from benchmarks.server_process import serving
@@ -55,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         default=QUICKSTART if QUICKSTART.is_dir() else None,
         help="servables/NAME; by default the quickstart's exact one, or else a synthetic one",
     )
+    parser.add_argument("--index", type=Path, help="indexes/NAME of the same model: the retrieval server too")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     options = parser.parse_args(arguments)
@@ -67,13 +73,20 @@ def main(arguments: list[str] | None = None) -> None:
         cases = [Case(users, concurrency) for users in USERS for concurrency in CONCURRENCY]
         work = track(cases, "cases", len(cases))
         figures = [measure(servable, target, case, pool, options) for case in work]
+        one = [to_request(servable, random_inputs(servable, 1, seed)) for seed in range(DISTINCT)]
+        ways = setups(version.parent, options.index)
+        loads = [
+            measure_open(setup, one, pool, options.seconds) for setup in track(ways, "open loop", len(ways))
+        ]
     _print_table(figures)
+    show(loads)
     report(
         servable=servable.info.name,
         retrieval=servable.info.retrieval,
         items=servable.info.items,
         max_length=servable.info.max_length,
         cases=figures,
+        open_loop=loads,
     )
 
 
