@@ -62,7 +62,7 @@ def build(folder: Path, method: str, out: Path) -> dict[str, Any]:
         items=items,
         scann=scann,
     )
-    base = Segment(ItemIds(np.arange(items)), candidates, np.zeros(items, np.int64))
+    base = Segment(ItemIds(np.arange(items)), candidates, np.zeros(items, np.int64), np.zeros(items, bool))
     began = time.perf_counter()
     index = build_index(info, base, np.zeros((0, dimensions), np.float32))
     seconds = time.perf_counter() - began
