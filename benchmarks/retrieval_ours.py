@@ -22,14 +22,8 @@ from tfrec.index.segment import Segment
 
 METHODS = ("tfrec exact", "tfrec scann int8", "tfrec scann float32")
 SEARCHED = (
-    (0.005, 60),
-    (0.01, 60),
-    (0.015, 80),
-    (0.02, 80),
-    (0.03, 100),
-    (0.05, 100),
-    (0.08, 150),
-    (0.15, 200),
+    *((0.01, 100), (0.02, 200), (0.02, 400), (0.03, 600), (0.05, 600), (0.05, 1000), (0.08, 1000)),
+    *((0.12, 1500), (0.2, 2000), (0.3, 3000)),
 )
 """share of the leaves, candidates whose scores are worked out again"""
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks.retrieval_timing import Search, anonymous_mb, point, tell
 
-IVF_PROBES = (4, 8, 16, 32, 64, 128, 256)
-HNSW_EF = (16, 24, 32, 48, 64, 96, 128, 192, 256, 384)
+IVF_PROBES = (8, 32, 64, 128, 256)
+HNSW_EF = (16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536)
 FAISS = {
     # Codes of 4 bits searched by SIMD, and scores worked out again in a byte a dimension.
     "faiss IVF-PQ": "IVF{leaves},PQ{pairs}x4fs,Refine(SQ8)",
@@ -82,7 +82,7 @@ def search(folder: Path, method: str, out: Path) -> list[dict[str, Any]]:
         ivf = faiss.extract_index_ivf(index)
         found = []
         for probes in IVF_PROBES:
-            for factor in (4, 10, 20):
+            for factor in (10, 40, 160):
                 ivf.nprobe, index.k_factor = probes, factor
                 setting = f"{probes} probes, {factor} times as many again"
                 found.append(point(_faiss(index), folder, **facts, setting=setting))
