@@ -22,8 +22,8 @@ from tfrec.index.segment import Segment
 
 METHODS = ("tfrec exact", "tfrec scann int8", "tfrec scann float32")
 SEARCHED = (
-    *((0.01, 100), (0.02, 200), (0.02, 400), (0.03, 600), (0.05, 600), (0.05, 1000), (0.08, 1000)),
-    *((0.12, 1500), (0.2, 2000), (0.3, 3000)),
+    *((0.01, 100), (0.02, 200), (0.02, 400), (0.03, 600), (0.03, 1000), (0.03, 1500), (0.05, 1500)),
+    *((0.05, 2500), (0.08, 2500), (0.2, 3000)),
 )
 """share of the leaves, candidates whose scores are worked out again"""
 
