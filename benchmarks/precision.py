@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.report import report
-from tfrec.coarse_index import HalfIndex
+from tfrec.coarse_index import half_index
 from tfrec.dataset import Dataset
 from tfrec.graph_index import ExactIndex
 from tfrec.metrics import ndcg, target_rank
@@ -64,7 +64,7 @@ def measure(trained: TrainedModel, dataset: Dataset, k: int, items: int | None) 
     for precision in ("float32", "bfloat16", "float16"):
         make: Callable[[tf.Tensor], Any] = ExactIndex
         if precision != "float32":
-            make = functools.partial(HalfIndex, retrieve=retrieve, precision=precision)
+            make = functools.partial(half_index, retrieve=retrieve, precision=precision)
         answers = Predictor(trained.model, K, index=make)(dataset, positions)
         full = full if full.size else answers
         shared = [len(np.intersect1d(a, b)) / len(np.unique(b)) for a, b in zip(answers, full, strict=True)]

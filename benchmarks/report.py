@@ -29,12 +29,14 @@ def report(**figures: Any) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Returns the processor, its cores as this process may use them, and the memory in GiB."""
+    """Returns the processor, its widest vectors, its cores that this process may use, and the memory in GiB."""
     info = Path("/proc/cpuinfo")
+    flags = {flag for line in _lines(info) if line.startswith("flags") for flag in line.split()}
     names = [line.partition(":")[2].strip() for line in _lines(info) if line.startswith("model name")]
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": names[0] if names else platform.processor() or platform.machine(),
+        "vectors": next((name for name in ("avx512f", "avx2") if name in flags), ""),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(pages / 2**30, 1),
         "system": platform.system(),

@@ -28,7 +28,7 @@ from benchmarks.load import run_load
 from benchmarks.report import report
 from benchmarks.requests import random_inputs, to_request
 from benchmarks.server_process import server_process
-from benchmarks.soak_versions import Copies, IndexCopies, ServableCopies
+from benchmarks.soak_versions import Copies, index_copies, servable_copies
 from serving.loading import load_servable
 from serving.rollout.load import OpenLoad, run_open_load
 from tfrec.progress import track
@@ -65,11 +65,11 @@ def main(arguments: list[str] | None = None) -> None:
 
 def soak(place: Path, options: Any) -> dict[str, Any]:
     """Runs a server, the load and the changes; the figures."""
-    servable = ServableCopies(place / "servables", options.servable or _synthetic(place))
+    servable = servable_copies(place / "servables", options.servable or _synthetic(place))
     copies: list[Copies] = [servable]
     words: list[str | Path] = ["serve", servable.folder]
     if options.index:
-        index = IndexCopies(place / "indexes", options.index)
+        index = index_copies(place / "indexes", options.index)
         copies.append(index)
         words = ["retrieval", index.folder, "--servable", servable.folder, "--name", servable.folder.name]
     loaded = load_servable(servable.newest)

@@ -1,6 +1,7 @@
 """Newer versions for a soak: what was given, copied under the next number."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from tfrec.folders import newest_version, whole_folder
@@ -14,17 +15,19 @@ class Copies:
     """Versions in a folder of their own, the first a copy of the newest that was given.
 
     Args:
+        kind: servable or index.
         place: where the folder is made, with the name of the one given.
         given: NAME/, with version folders.
+        write: makes of a version folder one of another number beside it.
 
     Attributes:
         folder: holds the versions.
         made: newer versions since.
     """
 
-    kind = ""
-
-    def __init__(self, place: Path, given: Path) -> None:
+    def __init__(self, kind: str, place: Path, given: Path, write: Callable[[Path, int], None]) -> None:
+        self.kind = kind
+        self._write = write
         number = newest_version(given)
         self.folder = place / given.resolve().name
         self.made = 0
@@ -42,26 +45,23 @@ class Copies:
         self.made += 1
         shutil.rmtree(self.folder / str(int(newest.name) + 1 - KEPT), ignore_errors=True)
 
-    def _write(self, newest: Path, number: int) -> None:
-        raise NotImplementedError
+
+def servable_copies(place: Path, given: Path) -> Copies:
+    """Returns versions of a servable."""
+    return Copies("servable", place, given, _copy)
 
 
-class ServableCopies(Copies):
-    """Versions of a servable."""
-
-    kind = "servable"
-
-    def _write(self, newest: Path, number: int) -> None:
-        with whole_folder(self.folder / str(number)) as partial:
-            shutil.copytree(newest, partial, dirs_exist_ok=True)
+def index_copies(place: Path, given: Path) -> Copies:
+    """Returns versions of an index, which share their files as those of `tfrec index --remove` do."""
+    return Copies("index", place, given, _share)
 
 
-class IndexCopies(Copies):
-    """Versions of an index, which share their files as those of `tfrec index --remove` do."""
+def _copy(version: Path, number: int) -> None:
+    with whole_folder(version.parent / str(number)) as partial:
+        shutil.copytree(version, partial, dirs_exist_ok=True)
 
-    kind = "index"
 
-    def _write(self, newest: Path, number: int) -> None:
-        index = load_index(newest)
-        index.info = index.info.model_copy(update={"version": number})
-        write_index(index, self.folder, base_of=newest)
+def _share(version: Path, number: int) -> None:
+    index = load_index(version)
+    index.info = index.info.model_copy(update={"version": number})
+    write_index(index, version.parent, base_of=version)

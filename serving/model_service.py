@@ -4,7 +4,7 @@ from typing import Any
 
 from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
-from serving.prediction_service import answering
+from serving.calls import answering
 from serving.status import Code, ServingError
 from serving.versions import Version, Versions, check_spec
 

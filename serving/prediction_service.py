@@ -1,9 +1,5 @@
 """TensorFlow Serving's PredictionService: Predict and GetModelMetadata."""
 
-import asyncio
-import contextlib
-import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -11,12 +7,11 @@ from google.protobuf import any_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
 from serving.batching import Batcher
-from serving.observing import note, request_id
+from serving.calls import answering, deadline_of
+from serving.observing import note
 from serving.requests import outputs_wanted, read_request, signature_of, write_response
-from serving.status import Code, ServingError
+from serving.status import ServingError
 from serving.versions import Versions
-
-log = logging.getLogger("tfrec.serving")
 
 SIGNATURE_DEF = "signature_def"
 
@@ -40,7 +35,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
                 wanted = outputs_wanted(request, signature)
                 inputs, rows = read_request(request, signature)
                 note(users=rows)
-                deadline = _deadline(context)
+                deadline = deadline_of(context)
                 outputs = await self._batcher.submit(servable, signature, inputs, rows, deadline)
             response = predict_pb2.PredictResponse()
             self._fill_spec(response, servable.version)
@@ -70,23 +65,6 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     def _fill_spec(self, response: Any, version: int) -> None:
         response.model_spec.name = self._versions.name
         response.model_spec.version.value = version
-
-
-@contextlib.asynccontextmanager
-async def answering(context: Any) -> AsyncIterator[None]:
-    """Turns what goes wrong inside the block into a status code; a traceback goes to the log alone."""
-    try:
-        yield
-    except ServingError as error:
-        await context.abort(error.code, str(error))
-    except Exception:
-        log.exception("the request %s failed", request_id(), extra={"request_id": request_id()})
-        await context.abort(Code.INTERNAL, "the server failed on this request; its log says why")
-
-
-def _deadline(context: Any) -> float:
-    remaining = context.time_remaining()
-    return asyncio.get_running_loop().time() + remaining if remaining is not None else float("inf")
 
 
 def _invalid(text: str) -> ServingError:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_p
 from serving import reflection
 from serving.batching import Batcher
 from serving.health import HealthService
-from serving.listening import allow_many_connections, grpc_server, listen
+from serving.listening import grpc_server, listen
 from serving.loading import Servable, load_servable, use_threads
-from serving.loop_thread import running_in_thread
 from serving.metrics import Metrics, MetricsServer
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
+from serving.running import run_until_told, running_in_thread
 from serving.settings import ServerSettings
 from serving.versions import Versions
 from serving.warmup import warm_up
@@ -119,20 +118,7 @@ def run(settings: ServerSettings, on_start: Callable[[Server], None]) -> None:
         settings: what to serve.
         on_start: called once the server listens.
     """
-
-    async def serve() -> None:
-        server = Server(settings)
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await server.start()
-        on_start(server)
-        await stop.wait()
-        log.info("stopping: running requests get %s s", settings.drain_s)
-        await server.stop()
-
-    allow_many_connections()
-    asyncio.run(serve())
+    run_until_told(lambda: Server(settings), on_start)
 
 
 @contextlib.contextmanager

@@ -22,19 +22,15 @@ class CoarseIndex(tf.Module):
     """A fast search retrieves, then exact scores and second scores decide.
 
     Args:
-        name: of the module.
-        candidates: [items, D + 1] of all rows, padding and unknown included.
-        retrieve: how many candidates the search gives; the answers are among them or are scored a second way.
+        candidates: [items, D + 1] of all rows, padding and unknown included; a variable.
+        search: [Q, D + 1] float32 queries -> rows [Q, C] int32 of good candidates; the answers are among them
+            or are scored a second way.
     """
 
-    def __init__(self, name: str, candidates: tf.Tensor, retrieve: int) -> None:
-        super().__init__(name=name)
-        self.candidates = tf.Variable(candidates, trainable=False, name="candidates")
-        self.retrieve = min(retrieve, int(candidates.shape[0]) - FIRST_ROW)
-
-    def found(self, query: tf.Tensor) -> tf.Tensor:
-        """Returns rows [Q, retrieve] int32 of good candidates for [Q, D + 1] float32 queries."""
-        raise NotImplementedError
+    def __init__(self, candidates: tf.Variable, search: "HalfSearch | ScannSearch") -> None:
+        super().__init__(name="coarse_index")
+        self.candidates = candidates
+        self.search = search
 
     def answer(
         self,
@@ -46,7 +42,7 @@ class CoarseIndex(tf.Module):
         allowed: tf.Tensor | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `ExactIndex.answer`."""
-        rows = tf.concat([second_item, self.found(query)], axis=1)
+        rows = tf.concat([second_item, self.search(query)], axis=1)
         if allowed is not None:
             # Few of them may be among those found.
             rows = tf.concat([rows, allowed], axis=1)
@@ -61,39 +57,40 @@ class CoarseIndex(tf.Module):
         return best_of(tf.where(wrong, -np.inf, scores), rows, k)
 
 
-class HalfIndex(CoarseIndex):
+class HalfSearch(tf.Module):
     """Candidates of half precision: half the memory, and a product that reads half as much.
 
-    The product of two of them has as few digits, so that it only retrieves; the scores of what it finds are
-    computed at full precision, of the candidates as they are kept.
+    The product of two of them has as few digits, so that it only retrieves.
 
     Args:
-        candidates, retrieve: see `CoarseIndex`.
-        precision: `bfloat16` or `float16`.
+        candidates: [items, D + 1] of half precision, all rows; a variable.
+        retrieve: C, how many are found.
     """
 
-    def __init__(self, candidates: tf.Tensor, retrieve: int, precision: str) -> None:
-        super().__init__("half_index", tf.cast(candidates, precision), retrieve)
+    def __init__(self, candidates: tf.Variable, retrieve: int) -> None:
+        super().__init__(name="half_search")
+        self.candidates = candidates
+        self.retrieve = min(retrieve, int(candidates.shape[0]) - FIRST_ROW)
 
-    def found(self, query: tf.Tensor) -> tf.Tensor:
-        """See `CoarseIndex.found`."""
+    def __call__(self, query: tf.Tensor) -> tf.Tensor:
         scores = product(query, self.candidates)[:, FIRST_ROW:]
         return tf.math.top_k(scores, self.retrieve)[1] + FIRST_ROW
 
 
-class ScannIndex(CoarseIndex):
-    """ScaNN (Guo et al. 2020) retrieves, then exact scores and second scores decide.
+class ScannSearch(tf.Module):
+    """ScaNN (Guo et al. 2020), as TFRS has it.
 
     Args:
-        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
-        retrieve: how many candidates ScaNN gives; the answers are among them or are scored a second way.
+        candidates: [items, D + 1] float32 of all rows, padding and unknown included; a variable.
+        retrieve: C, how many are found.
         settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
 
     Raises:
         SettingsError: the catalogue is too small for ScaNN.
     """
 
-    def __init__(self, candidates: tf.Tensor, retrieve: int, **settings: Any) -> None:
+    def __init__(self, candidates: tf.Variable, retrieve: int, **settings: Any) -> None:
+        super().__init__(name="scann_search")
         from tfrec.tensorflow import tensorflow_recommenders
 
         items = int(candidates.shape[0]) - FIRST_ROW
@@ -101,15 +98,38 @@ class ScannIndex(CoarseIndex):
             raise SettingsError(
                 f"ScaNN needs at least {LEAST_ITEMS} items, the catalogue has {items}. Use exact retrieval."
             )
-        super().__init__("scann_index", candidates, retrieve)
+        self.retrieve = min(retrieve, items)
         layer = tensorflow_recommenders().layers.factorized_top_k.ScaNN
-        self.search = layer(k=self.retrieve, **(_scann_settings(items) | settings))
+        self.layer = layer(k=self.retrieve, **(_scann_settings(items) | settings))
         rows = tf.range(FIRST_ROW, items + FIRST_ROW, dtype=tf.int32)
-        self.search.index(self.candidates[FIRST_ROW:], rows)
+        self.layer.index(candidates[FIRST_ROW:], rows)
 
-    def found(self, query: tf.Tensor) -> tf.Tensor:
-        """See `CoarseIndex.found`."""
-        return tf.reshape(self.search(query, k=self.retrieve)[1], [-1, self.retrieve])
+    def __call__(self, query: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(self.layer(query, k=self.retrieve)[1], [-1, self.retrieve])
+
+
+def half_index(candidates: tf.Tensor, retrieve: int, precision: str) -> CoarseIndex:
+    """Returns an index that keeps its candidates in half precision.
+
+    Args:
+        candidates: [items, D + 1] float32 of all rows.
+        retrieve: how many are scored at full precision.
+        precision: `bfloat16` or `float16`.
+    """
+    kept = tf.Variable(tf.cast(candidates, precision), trainable=False, name="candidates")
+    return CoarseIndex(kept, HalfSearch(kept, retrieve))
+
+
+def scann_index(candidates: tf.Tensor, retrieve: int, **settings: Any) -> CoarseIndex:
+    """Returns an index that ScaNN searches.
+
+    Args: as `ScannSearch`; candidates may be a tensor.
+
+    Raises:
+        SettingsError: the catalogue is too small for ScaNN.
+    """
+    kept = tf.Variable(candidates, trainable=False, name="candidates")
+    return CoarseIndex(kept, ScannSearch(kept, retrieve, **settings))
 
 
 def _scann_settings(items: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 import tfrec
-from tfrec.coarse_index import CoarseIndex, HalfIndex, ScannIndex
+from tfrec.coarse_index import CoarseIndex, half_index, scann_index
 from tfrec.config import Settings
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import newest_version, whole_folder
@@ -89,8 +89,8 @@ def _index(
             raise SettingsError(
                 f"precision={precision}: ScaNN keeps candidates in a form of its own; use retrieval exact"
             )
-        return ScannIndex(candidates, retrieve)
-    return ExactIndex(candidates) if precision == "float32" else HalfIndex(candidates, retrieve, precision)
+        return scann_index(candidates, retrieve)
+    return ExactIndex(candidates) if precision == "float32" else half_index(candidates, retrieve, precision)
 
 
 def _save(servable: Servable, folder: Path, signatures: dict[str, Callable[..., Tensors]]) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,8 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving import wire
 from serving.channel import Endpoint, Tls
 from serving.health import HealthService
-from serving.listening import allow_many_connections, grpc_server, listen
-from serving.loop_thread import running_in_thread
+from serving.listening import grpc_server, listen
 from serving.metrics import Metrics, MetricsServer
 from serving.retrieval import reflection
 from serving.retrieval.encoder import Encoder
@@ -24,6 +22,7 @@ from serving.retrieval.remote import RemoteEncoder
 from serving.retrieval.retriever import Retriever
 from serving.retrieval.service import RetrievalService
 from serving.retrieval.settings import RetrievalSettings
+from serving.running import run_until_told, running_in_thread
 
 log = logging.getLogger("tfrec.serving")
 
@@ -147,20 +146,7 @@ def run(settings: RetrievalSettings, on_start: Callable[[RetrievalServer], None]
         settings: what to serve.
         on_start: called once the server listens.
     """
-
-    async def serve() -> None:
-        server = RetrievalServer(settings)
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await server.start()
-        on_start(server)
-        await stop.wait()
-        log.info("stopping: running requests get %s s", settings.drain_s)
-        await server.stop()
-
-    allow_many_connections()
-    asyncio.run(serve())
+    run_until_told(lambda: RetrievalServer(settings), on_start)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.soak import figures, held_at, judge, second_half
-from benchmarks.soak_versions import IndexCopies, ServableCopies
+from benchmarks.soak_versions import index_copies, servable_copies
 from serving.rollout.load import OpenLoad
 from tests.serving.faults.pair import write_pair_index, write_servable
 from tfrec.index.folder import load_newest
@@ -47,8 +47,8 @@ def test_what_is_complained_of() -> None:
 def test_newer_versions_are_copies_and_the_oldest_go(tmp_path: Path) -> None:
     write_servable(tmp_path / "given" / "shop", 3)
     write_pair_index(tmp_path / "indexes" / "shop", 5)
-    servable = ServableCopies(tmp_path / "servables", tmp_path / "given" / "shop")
-    index = IndexCopies(tmp_path / "copies", tmp_path / "indexes" / "shop")
+    servable = servable_copies(tmp_path / "servables", tmp_path / "given" / "shop")
+    index = index_copies(tmp_path / "copies", tmp_path / "indexes" / "shop")
     for copies, first in ((servable, 3), (index, 5)):
         for _ in range(3):
             copies.make_newer()

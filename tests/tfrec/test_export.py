@@ -13,7 +13,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.tfrec.asking import ask, nothing, requests
 from tests.tfrec.made import K, Made
-from tfrec.coarse_index import ScannIndex
+from tfrec.coarse_index import scann_index
 from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
 from tfrec.folders import newest_version
@@ -225,7 +225,7 @@ def test_times_inside_unordered_sessions_say_nothing(
 
 def test_scann_refuses_a_tiny_catalogue(made: Made) -> None:
     with pytest.raises(SettingsError, match="ScaNN needs at least 16 items, the catalogue has 3"):
-        ScannIndex(tf.zeros([5, 9]), retrieve=3)
+        scann_index(tf.zeros([5, 9]), retrieve=3)
 
 
 def test_small_catalogues_fill_answers_with_no_item(made: Made, exact: Any) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from benchmarks import precision as benchmark
 from tests.tfrec.asking import ask, nothing, requests
 from tests.tfrec.made import K, Made
-from tfrec.coarse_index import HalfIndex
+from tfrec.coarse_index import half_index
 from tfrec.errors import SettingsError
 from tfrec.graph_index import ExactIndex
 from tfrec.placement.kernels import knows_gpu
@@ -54,7 +54,7 @@ def test_scores_have_more_digits_than_the_candidates(precision: str) -> None:
     table = np.round(random.normal(size=(500, 9)) * 8) / 8
     query = tf.constant(random.normal(size=(4, 9)), tf.float32)
     half, full = (
-        HalfIndex(tf.constant(table, tf.float32), 60, precision),
+        half_index(tf.constant(table, tf.float32), 60, precision),
         ExactIndex(tf.constant(table, tf.float32)),
     )
     nothing_else = tf.zeros([4, 1], tf.int32)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tfrec.cli import server_options as options
 from tfrec.cli.app import needs_extra
 from tfrec.cli.logs import LogFormat, write_logs
 
@@ -34,10 +35,10 @@ def retrieval(
     name: Annotated[
         str, typer.Option(help="the model's name in requests and at the encoder; the folder's by default")
     ] = "",
-    host: Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for all")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one")] = 8500,
+    host: options.Host = "127.0.0.1",
+    port: options.Port = 8500,
     socket: Annotated[Path | None, typer.Option(help="a Unix socket to listen on beside it")] = None,
-    poll_interval_s: Annotated[float, typer.Option(help="seconds between looks for a new version")] = 2.0,
+    poll_interval_s: options.PollInterval = 2.0,
     max_users: Annotated[
         int, typer.Option(help="users that are being answered, before requests are refused")
     ] = 1024,
@@ -48,11 +49,9 @@ def retrieval(
         Fallback, typer.Option(help="what is answered while the encoder is not there")
     ] = Fallback.none,
     max_batch_size: Annotated[int, typer.Option(help="with --servable: users computed together")] = 8,
-    max_message_mb: Annotated[int, typer.Option(help="largest request and answer, in MiB")] = 64,
-    drain_s: Annotated[float, typer.Option(help="seconds that running requests get at the end")] = 30.0,
-    max_connection_age_s: Annotated[
-        float, typer.Option(help="end connections after so many seconds, so that clients find new replicas")
-    ] = 0.0,
+    max_message_mb: options.MaxMessage = 64,
+    drain_s: options.Drain = 30.0,
+    max_connection_age_s: options.MaxConnectionAge = 0.0,
     encoder_timeout_s: Annotated[
         float, typer.Option(help="seconds after which an encoder that does not answer counts as not there")
     ] = 2.0,
@@ -63,14 +62,12 @@ def retrieval(
         Path | None, typer.Option(help="PEM certificate to show to the encoder (mutual TLS)")
     ] = None,
     encoder_key: Annotated[Path | None, typer.Option(help="PEM private key of --encoder-cert")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="PEM certificate; with --tls-key, TLS")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="PEM private key")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="PEM authorities; every client then needs a certificate of theirs")
-    ] = None,
-    metrics_port: Annotated[int, typer.Option(help="Prometheus metrics over HTTP; 0: none")] = 0,
-    log_format: Annotated[LogFormat, typer.Option(help="of the log on stderr")] = LogFormat.TEXT,
-    log_requests: Annotated[bool, typer.Option("--log-requests", help="a line for each request")] = False,
+    tls_cert: options.TlsCert = None,
+    tls_key: options.TlsKey = None,
+    tls_client_ca: options.TlsClientCa = None,
+    metrics_port: options.MetricsPort = 0,
+    log_format: options.LogForm = LogFormat.TEXT,
+    log_requests: options.LogRequests = False,
 ) -> None:
     """Answer requests by an index: the encoder embeds, the index finds, the encoder ranks.
 

@@ -1,14 +1,25 @@
-"""A server on an event loop in a thread of this process."""
+"""How a server runs: until it is told to end, or in a thread of this process while a block runs."""
 
 import asyncio
 import contextlib
+import logging
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
+from serving.listening import allow_many_connections
+from serving.settings import ListenSettings
+
+log = logging.getLogger("tfrec.serving")
+
 
 class Startable(Protocol):
     """What can be started and stopped on an event loop."""
+
+    @property
+    def settings(self) -> ListenSettings:
+        """How it listens, and how long requests that run get at the end."""
 
     async def start(self) -> None:
         """Begins to serve."""
@@ -18,6 +29,29 @@ class Startable(Protocol):
 
 
 ServerT = TypeVar("ServerT", bound=Startable)
+
+
+def run_until_told(make: Callable[[], ServerT], on_start: Callable[[ServerT], None]) -> None:
+    """Serves until SIGTERM or SIGINT, then stops gracefully.
+
+    Args:
+        make: makes the server; called on the event loop.
+        on_start: called once the server listens.
+    """
+
+    async def serve() -> None:
+        server = make()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await server.start()
+        on_start(server)
+        await stop.wait()
+        log.info("stopping: running requests get %s s", server.settings.drain_s)
+        await server.stop()
+
+    allow_many_connections()
+    asyncio.run(serve())
 
 
 @contextlib.contextmanager
