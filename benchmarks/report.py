@@ -29,7 +29,7 @@ def report(**figures: Any) -> None:
 
 
 def machine() -> dict[str, Any]:
-    """Returns the processor, its widest vectors, its cores that this process may use, and the memory in GiB."""
+    """Returns the processor, its widest vectors, the cores of this process, and the memory in GiB."""
     info = Path("/proc/cpuinfo")
     flags = {flag for line in _lines(info) if line.startswith("flags") for flag in line.split()}
     names = [line.partition(":")[2].strip() for line in _lines(info) if line.startswith("model name")]

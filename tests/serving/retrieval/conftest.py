@@ -8,57 +8,59 @@ from typing import Any
 
 import pytest
 
-from serving.retrieval.server import RetrievalServer, running
+from serving.retrieval.server import running
 from serving.retrieval.settings import RetrievalSettings
 from serving.server import ServerSettings
 from serving.server import running as running_embedded
 from tests.serving.callers import Caller
+from tests.serving.retrieval.asking import MODEL, Ask, Asked
 from tests.tfrec.made import K, Made
 from tfrec.export import export
 from tfrec.indexing import index_model
-
-Start = Callable[..., RetrievalServer]
 
 
 @pytest.fixture(scope="session")
 def shop(made: Made) -> Path:
     """A folder with `servables/shop` and `indexes/shop` of one model."""
     folder = made.folder / "served"
-    export(made.folder / "model", folder / "servables" / "shop", k=K)
-    index_model(made.folder / "model", folder / "indexes" / "shop", filters=["colour"], quiet=True)
+    export(made.folder / "model", folder / "servables" / MODEL, k=K)
+    index_model(made.folder / "model", folder / "indexes" / MODEL, filters=["colour"], quiet=True)
     return folder
 
 
 @pytest.fixture(scope="session")
 def encoder(shop: Path) -> Iterator[Any]:
     """An embedded server of `servables/shop`, in place of a TensorFlow Serving."""
-    with running_embedded(ServerSettings(shop / "servables" / "shop", port=0)) as server:
+    with running_embedded(ServerSettings(shop / "servables" / MODEL, port=0)) as server:
         yield server
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """`start(index, servable=…)` or `start(index, encoder=…)`: a server, until the test ends."""
+def index(made: Made, tmp_path: Path) -> Path:
+    """An index of the model, of a test's own."""
+    index_model(made.folder / "model", tmp_path / "indexes" / MODEL, filters=["colour"], quiet=True)
+    return tmp_path / "indexes" / MODEL
+
+
+@pytest.fixture
+def ask() -> Iterator[Ask]:
+    """See `Ask`."""
     with contextlib.ExitStack() as stack:
 
-        def begin(index: Path, **options: Any) -> RetrievalServer:
-            settings = RetrievalSettings(index, **({"port": 0, "poll_interval_s": 0.05} | options))
-            return stack.enter_context(running(settings))
+        def begin(index: Path, **options: Any) -> Asked:
+            options = {"port": 0, "poll_interval_s": 0.05, "name": MODEL} | options
+            server = stack.enter_context(running(RetrievalSettings(index, **options)))
+            caller = Caller(f"localhost:{server.port}")
+            stack.enter_context(caller.channel)
+            return Asked(server, caller)
 
         yield begin
 
 
 @pytest.fixture
-def calls() -> Iterator[Callable[[int], Caller]]:
-    """`calls(port)`: the official stubs of a server."""
-    with contextlib.ExitStack() as stack:
-
-        def caller(port: int) -> Caller:
-            found = Caller(f"localhost:{port}")
-            stack.enter_context(found.channel)
-            return found
-
-        yield caller
+def asked(ask: Ask, index: Path, encoder: Any) -> Asked:
+    """A server of `index` whose encoder is elsewhere."""
+    return ask(index, encoder=f"localhost:{encoder.port}")
 
 
 @pytest.fixture

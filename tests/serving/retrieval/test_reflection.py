@@ -1,6 +1,5 @@
 """What a tool like grpcurl reads of the retrieval server, without a file of its protocol."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +8,15 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from serving import wire
-from tests.serving.callers import Caller
 from tests.serving.faults.pair import NAME, write_pair_index, write_servable
-from tests.serving.retrieval.conftest import Start
+from tests.serving.retrieval.asking import Ask
 
 
-def test_services_are_listed_and_called_by_name(
-    start: Start, calls: Callable[[int], Caller], tmp_path: Path
-) -> None:
+def test_services_are_listed_and_called_by_name(ask: Ask, tmp_path: Path) -> None:
     write_pair_index(tmp_path / "indexes" / NAME)
     write_servable(tmp_path / "servables" / NAME)
-    server = start(tmp_path / "indexes" / NAME, servable=tmp_path / "servables" / NAME)
-    channel = calls(server.port).channel
+    asked = ask(tmp_path / "indexes" / NAME, servable=tmp_path / "servables" / NAME, name=NAME)
+    channel = asked.caller.channel
     database = ProtoReflectionDescriptorDatabase(channel)
     services = set(database.get_services())
     assert services == {

@@ -1,0 +1,64 @@
+"""What is found for a request, without a server."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from serving.retrieval.candidates import find, in_session
+from serving.retrieval.remote import _as_asked
+from serving.signatures import Signature, TensorSpec
+from tests.tfrec.asking import nothing
+from tests.tfrec.index.made import index_of, queries, segment
+from tfrec.index.exact import ExactSearch
+from tfrec.index.index import Index
+from tfrec.index.segment import joined
+from tfrec.servable import no_item
+
+
+def test_outputs_of_a_wider_batch_are_cut() -> None:
+    """TensorFlow Serving gives them as wide as the widest request that was computed beside."""
+    tensors = {
+        "item_id": TensorSpec("int64", (None, None)),
+        "candidate_item_id": TensorSpec("int64", (None, None)),
+    }
+    outputs = {"score": TensorSpec("float32", (None, None)), "space": TensorSpec("int64", (None,))}
+    given = {"item_id": np.zeros((2, 3), np.int64), "candidate_item_id": np.zeros((2, 4), np.int64)}
+    wide = {"score": np.arange(12.0).reshape(2, 6), "space": np.zeros(2)}
+    cut = _as_asked(wide, given, Signature("rank", tensors, outputs))
+    assert cut["score"].tolist() == [[0, 1, 2, 3], [6, 7, 8, 9]]
+    assert cut["space"].shape == (2,)
+
+
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_new_items_that_were_had_are_left_out_where_nothing_repeats(rebuilt: bool) -> None:
+    """The encoder does not know them; whether they lie beside the base or in it makes no difference."""
+    base, more = segment(range(100, 140)), segment([900, 901], seed=3)
+    more = replace(more, new=np.ones(2, bool))
+    info = index_of(base).info.model_copy(update={"repeats": "never", "max_length": 2})
+    parts = (joined(base, more), segment([])) if rebuilt else (base, more)
+    none = np.zeros(0, np.int64)
+    index = Index(info, parts[0], ExactSearch(parts[0].embedding), parts[1], none, queries(1))
+    inputs = {
+        "item_id": np.array([[901, 900, 100]]),
+        "length": np.array([3]),
+        "exclude_item_id": nothing(1),
+        "allow_item_id": np.array([[900, 901, 100, 101]]),
+    }
+    encoded = {
+        "query_embedding": queries(1),
+        "own_item_id": np.array([[no_item("int64"), 100]]),
+        "own_score": np.array([[-np.inf, -np.inf]], np.float32),
+    }
+    rows, _ = find(index, encoded, inputs, 4)
+    # Of the newest two events: 900 and 100.
+    assert sorted(index.raw(rows, -1)[0].tolist()) == [-1, -1, 101, 901]
+
+
+def test_sessions_end_where_another_begins() -> None:
+    info = index_of(segment(range(20))).info.model_copy(update={"session_gap_s": 10})
+    inputs = {"length": np.array([4]), "time": np.array([[0, 5, 20, 28, 99]]), "request_time": np.array([38])}
+    assert in_session(info, inputs, 0).tolist() == [False, False, True, True]
+    of_id = info.model_copy(update={"session_from": "id"})
+    inputs |= {"session_id": np.array([[1, 2, 1, 1, 9]]), "request_session_id": np.array([1])}
+    assert in_session(of_id, inputs, 0).tolist() == [False, False, True, True]

@@ -1,0 +1,105 @@
+"""An encoder that is killed, hangs and comes back, as a real process."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from serving.retrieval.server import LIVE
+from tests.serving.retrieval.asking import MODEL, NOT_SERVING, SERVING, Ask, Asked, Eventually, asked_of
+from tests.tfrec.made import K, Made
+from tfrec.index.changes import remove
+from tfrec.indexing import index_model
+
+SERVE = (sys.executable, "-c", "from tfrec.cli import main; main()", "serve")
+
+
+@contextlib.contextmanager
+def encoder_process(shop: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Serves the servable on a port while the block runs, and is killed then."""
+    process = subprocess.Popen(
+        [*SERVE, str(shop / "servables" / MODEL), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    try:
+        assert process.stdout is not None
+        assert "serves on" in process.stdout.readline()
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("fallback", ["none", "popular", "last-known"])
+def test_the_encoder_is_lost_and_comes_back(
+    made: Made,
+    shop: Path,
+    index: Path,
+    ask: Ask,
+    eventually: Eventually,
+    fallback: str,
+    unused_port: Callable[[], int],
+) -> None:
+    port, inputs = unused_port(), asked_of(made)
+    asked = ask(index, encoder=f"localhost:{port}", fallback=fallback)
+    # Nothing is known yet of what was never there.
+    assert asked.health() == NOT_SERVING
+    code, text = asked.refusal(inputs)
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "the encoder at" in text
+    with encoder_process(shop, port):
+        eventually(lambda: asked.health() == SERVING and asked.in_full(inputs))
+        before = asked.predict(inputs)["item_id"]
+    if fallback == "none":
+        eventually(lambda: asked.health() == NOT_SERVING)
+        assert asked.refusal(inputs)[0] is grpc.StatusCode.UNAVAILABLE
+    else:
+        answers_without_it(made, index, asked, eventually, before if fallback == "last-known" else None)
+    with encoder_process(shop, port):
+        eventually(lambda: asked.in_full(inputs) and asked.health() == SERVING)
+        np.testing.assert_array_equal(asked.predict(inputs)["item_id"], before)
+
+
+def answers_without_it(
+    made: Made, index: Path, asked: Asked, eventually: Eventually, known: np.ndarray | None
+) -> None:
+    """Checks that what was answered last is answered again, and else what is popular; of what there is."""
+    inputs, popular = asked_of(made), made.dataset.items.values
+    users = len(inputs["length"])
+    unasked = inputs | {"exclude_item_id": np.tile(popular[:1], (users, 1))}
+    assert asked.marks(unasked)["tfrec-fallback"] == "true"
+    expected = np.tile(popular[1 : K + 1], (users, 1))
+    np.testing.assert_array_equal(asked.predict(unasked)["item_id"], expected)
+    remove(index, [int(popular[5])])
+    eventually(lambda: asked.server.indexes.versions == [2])
+    assert popular[5] not in asked.predict(inputs)["item_id"]
+    index_model(made.folder / "model", index, quiet=True)
+    eventually(lambda: asked.server.indexes.versions == [3])
+    expected = np.tile(popular[:K], (users, 1)) if known is None else known
+    np.testing.assert_array_equal(asked.predict(inputs)["item_id"], expected)
+    assert asked.health() == SERVING
+
+
+def test_an_encoder_that_hangs_is_not_there(
+    made: Made, shop: Path, index: Path, ask: Ask, eventually: Eventually, unused_port: Callable[[], int]
+) -> None:
+    port, inputs = unused_port(), asked_of(made)
+    asked = ask(index, encoder=f"localhost:{port}", fallback="popular", encoder_timeout_s=0.5)
+    with encoder_process(shop, port) as process:
+        eventually(lambda: asked.health() == SERVING and asked.in_full(inputs))
+        process.send_signal(signal.SIGSTOP)
+        try:
+            assert not asked.in_full(inputs)
+            assert asked.health(LIVE) == SERVING
+        finally:
+            process.send_signal(signal.SIGCONT)
+        eventually(lambda: asked.in_full(inputs))
