@@ -27,7 +27,7 @@ class CoarseIndex(tf.Module):
             or are scored a second way.
     """
 
-    def __init__(self, candidates: tf.Variable, search: "HalfSearch | ScannSearch") -> None:
+    def __init__(self, candidates: tf.Variable, search: "HalfSearch | ScannOps") -> None:
         super().__init__(name="coarse_index")
         self.candidates = candidates
         self.search = search
@@ -77,8 +77,8 @@ class HalfSearch(tf.Module):
         return tf.math.top_k(scores, self.retrieve)[1] + FIRST_ROW
 
 
-class ScannSearch(tf.Module):
-    """ScaNN (Guo et al. 2020), as TFRS has it.
+class ScannOps(tf.Module):
+    """ScaNN (Guo et al. 2020) by its TensorFlow ops, as TFRS has them.
 
     Args:
         candidates: [items, D + 1] float32 of all rows, padding and unknown included; a variable.
@@ -90,7 +90,7 @@ class ScannSearch(tf.Module):
     """
 
     def __init__(self, candidates: tf.Variable, retrieve: int, **settings: Any) -> None:
-        super().__init__(name="scann_search")
+        super().__init__(name="scann_ops")
         from tfrec.tensorflow import tensorflow_recommenders
 
         items = int(candidates.shape[0]) - FIRST_ROW
@@ -123,13 +123,13 @@ def half_index(candidates: tf.Tensor, retrieve: int, precision: str) -> CoarseIn
 def scann_index(candidates: tf.Tensor, retrieve: int, **settings: Any) -> CoarseIndex:
     """Returns an index that ScaNN searches.
 
-    Args: as `ScannSearch`; candidates may be a tensor.
+    Args: as `ScannOps`; candidates may be a tensor.
 
     Raises:
         SettingsError: the catalogue is too small for ScaNN.
     """
     kept = tf.Variable(candidates, trainable=False, name="candidates")
-    return CoarseIndex(kept, ScannSearch(kept, retrieve, **settings))
+    return CoarseIndex(kept, ScannOps(kept, retrieve, **settings))
 
 
 def _scann_settings(items: int) -> dict[str, Any]:

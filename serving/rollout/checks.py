@@ -15,7 +15,7 @@ class Check:
     Attributes:
         name: what is looked at.
         unit: of the numbers; "" for none.
-        found: the candidate's figure; None where there is none.
+        found: the newer version's figure; None where there is none.
         current: the current version's, where it has one.
         wanted: the threshold in words; "" where the figure is only reported.
         passed: None where it is only reported.
@@ -37,7 +37,7 @@ def not_loaded(reason: str) -> Check:
 
 
 def checks_of(
-    candidate: Measured,
+    newer: Measured,
     current: Measured | None,
     faults: Sequence[str],
     comparison: Comparison | None,
@@ -46,9 +46,9 @@ def checks_of(
     """Judges what was measured.
 
     Args:
-        candidate: the version that wants traffic.
+        newer: the version that wants traffic.
         current: the version that has it, if any.
-        faults: of the candidate's answers.
+        faults: of the newer version's answers.
         comparison: of both versions' answers; None without a current version, or where nothing was answered.
         settings: the thresholds.
     """
@@ -56,23 +56,23 @@ def checks_of(
         Check(
             "loads and warms up",
             "s",
-            candidate.start_s,
+            newer.start_s,
             current.start_s if current else None,
             "serves",
             True,
-            f"warm-up requests: {candidate.warm_up_requests}",
+            f"warm-up requests: {newer.warm_up_requests}",
         ),
         Check(
             "faults of answers",
             found=len(faults),
             wanted="none",
             passed=not faults,
-            detail=_shown(faults) or f"golden requests: {len(candidate.answers)}",
+            detail=_shown(faults) or f"golden requests: {len(newer.answers)}",
         ),
     ]
     if current is not None:
         checks += _comparison_checks(comparison, settings)
-    return [*checks, *_load_checks(candidate, current, settings)]
+    return [*checks, *_load_checks(newer, current, settings)]
 
 
 def _comparison_checks(found: Comparison | None, settings: RolloutSettings) -> list[Check]:
@@ -113,12 +113,12 @@ def _comparison_checks(found: Comparison | None, settings: RolloutSettings) -> l
     ]
 
 
-def _load_checks(candidate: Measured, current: Measured | None, settings: RolloutSettings) -> list[Check]:
-    load, theirs = candidate.load, current.load if current else None
+def _load_checks(newer: Measured, current: Measured | None, settings: RolloutSettings) -> list[Check]:
+    load, theirs = newer.load, current.load if current else None
     if load is None:
         return [Check("answers under load", found=0, wanted=f"{settings.load_requests}", passed=False)]
     p99 = load.percentile_ms(99)
-    peak = candidate.peak_mb
+    peak = newer.peak_mb
     return [
         Check(
             "failures under load",

@@ -14,12 +14,12 @@ _LEAST_SHARED = 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """Answers to the same requests, of the candidate beside the current version.
+    """Answers to the same requests, of the newer version beside the current version.
 
     Attributes:
         users: how many have an answer of both versions, and items from one of them at least.
         k: how many of the best answers count for the overlap.
-        overlap: mean over users of the share of the current version's k best items that the candidate has
+        overlap: mean over users of the share of the current version's k best items that the newer one has
             among its k best.
         worst_overlap: the least of them.
         worst_request: whose it is.
@@ -37,17 +37,17 @@ class Comparison:
     rank_correlation: float | None
 
 
-def compare(candidate: Sequence[Answer], current: Sequence[Answer], k: int) -> Comparison | None:
+def compare(newer: Sequence[Answer], current: Sequence[Answer], k: int) -> Comparison | None:
     """Compares answers to the same requests; None where there is nothing to compare.
 
     Args:
-        candidate: a request's answer each.
+        newer: a request's answer each.
         current: the same requests' answers, in the same order.
         k: how many of the best answers count for the overlap.
     """
     answered = [
         (_scored(ours), _scored(theirs), ours.path)
-        for ours, theirs in zip(candidate, current, strict=True)
+        for ours, theirs in zip(newer, current, strict=True)
         if ours.refusal is None and theirs.refusal is None
     ]
     pairs = [(ours, theirs, path) for ours, theirs, path in answered if ours or theirs]

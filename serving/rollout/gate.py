@@ -20,17 +20,17 @@ class Verdict:
     """What the gate says.
 
     Attributes:
-        candidate: folder of the version that was judged.
+        newer: folder of the version that was judged.
         current: folder of the version it was compared with, if any.
         requests: where the golden requests came from.
         settings: the thresholds.
         checks: in the order of the report.
-        faults: all that is wrong with the candidate's answers, in words.
-        measured: of the candidate and of the current version, as far as they were measured.
+        faults: all that is wrong with the newer version's answers, in words.
+        measured: of the newer and of the current version, as far as they were measured.
         comparison: of their answers.
     """
 
-    candidate: Path
+    newer: Path
     current: Path | None
     requests: str
     settings: RolloutSettings
@@ -46,7 +46,7 @@ class Verdict:
 
 
 def check_version(
-    candidate: Path,
+    newer: Path,
     current: Path | None,
     requests: Path | None,
     settings: RolloutSettings,
@@ -55,10 +55,10 @@ def check_version(
     """Judges whether a version may take traffic.
 
     Args:
-        candidate: servables/NAME/VERSION.
+        newer: servables/NAME/VERSION.
         current: the version that has the traffic; None: there is none to compare with.
         requests: golden requests, JSON lines; None: warm-up requests of the current version, or else of the
-            candidate itself.
+            newer one itself.
         settings: the thresholds.
         say: is told what is being done.
 
@@ -67,23 +67,23 @@ def check_version(
             not serve: there is nothing to compare with.
         ModuleNotFoundError: a package that serving needs is not installed.
     """
-    folders = [check_version_folder(folder) for folder in (candidate, current) if folder is not None]
+    folders = [check_version_folder(folder) for folder in (newer, current) if folder is not None]
     golden = None if requests is None else read_golden(requests, int(time.time()))
     source = str(requests) if requests else f"warm-up requests of {folders[-1]}"
     theirs = None if current is None else _measure_current(current, golden, source, settings, say)
     try:
-        ours = measure(candidate, theirs.golden if theirs else golden, settings, say)
+        ours = measure(newer, theirs.golden if theirs else golden, settings, say)
     except VersionError as error:
         checks = [not_loaded(str(error))]
-        return Verdict(candidate, current, source, settings, checks, measured=(None, theirs))
+        return Verdict(newer, current, source, settings, checks, measured=(None, theirs))
     if theirs is None:
         _check_golden(ours, source)
-    # What users are used to get; a candidate of its own has to give what it says.
+    # What users are used to get; a version without one to compare has to give what it says.
     k = min(settings.k, (theirs or ours).info.k)
     faults = [fault for answer in ours.answers for fault in faults_of(answer, ours.info, k)]
     comparison = compare(ours.answers, theirs.answers, k) if theirs else None
     checks = checks_of(ours, theirs, faults, comparison, settings)
-    return Verdict(candidate, current, source, settings, checks, faults, (ours, theirs), comparison)
+    return Verdict(newer, current, source, settings, checks, faults, (ours, theirs), comparison)
 
 
 def _measure_current(

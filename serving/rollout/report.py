@@ -29,7 +29,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
     golden = ours or theirs
     return {
         "passed": verdict.passed,
-        "candidate": {"folder": str(verdict.candidate), **_measured(ours), "faults": list(verdict.faults)},
+        "newer": {"folder": str(verdict.newer), **_measured(ours), "faults": list(verdict.faults)},
         "current": {"folder": str(verdict.current), **_measured(theirs)} if verdict.current else None,
         "golden": {"from": verdict.requests, "users": len(golden.golden) if golden else None},
         "comparison": dataclasses.asdict(verdict.comparison) if verdict.comparison else None,

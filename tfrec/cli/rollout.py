@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    candidate: Annotated[Path, typer.Argument(help="servables/NAME/VERSION, the version that wants traffic")],
+    version: Annotated[Path, typer.Argument(help="servables/NAME/VERSION, the version that wants traffic")],
     against: Annotated[
         Path | None, typer.Option(help="servables/NAME/VERSION, the version that has the traffic")
     ] = None,
@@ -88,23 +88,23 @@ def check(
     console = Console(stderr=True)
     with needs_extra("rollout check", "serve"), console.status("starting") as status:
         verdict = check_version(
-            candidate, against, requests, settings, lambda text: status.update(escape(text))
+            version, against, requests, settings, lambda text: status.update(escape(text))
         )
     console.print(_table(verdict))
     if report is not None:
         write_report(verdict, report)
     if not verdict.passed:
         console.print(
-            f"[bold red]{escape(str(candidate))} does not pass[/]: keep it from traffic", soft_wrap=True
+            f"[bold red]{escape(str(version))} does not pass[/]: keep it from traffic", soft_wrap=True
         )
         raise typer.Exit(1)
-    console.print(f"[bold green]{escape(str(candidate))} passes[/]", soft_wrap=True)
+    console.print(f"[bold green]{escape(str(version))} passes[/]", soft_wrap=True)
 
 
 def _table(verdict: "Verdict") -> Table:
     beside = f" beside {verdict.current}" if verdict.current else ""
     table = Table(
-        title=escape(f"{verdict.candidate}{beside}"),
+        title=escape(f"{verdict.newer}{beside}"),
         caption=escape(f"golden requests: {verdict.requests}"),
     )
     table.add_column("check")

@@ -59,11 +59,11 @@ def test_a_version_that_passes(shop: Path, call: Callable[..., Result], tmp_path
     assert f"{shop / '2'} passes" in result.stderr
     found = json.loads(report.read_text(encoding="utf-8"))
     assert found["passed"]
-    assert (found["candidate"]["version"], found["current"]["version"]) == (2, 1)
+    assert (found["newer"]["version"], found["current"]["version"]) == (2, 1)
     assert (found["golden"]["from"], found["golden"]["users"]) == (str(golden), 2)
     assert found["comparison"]["overlap"] == 1
     assert found["comparison"]["score_drift"] == pytest.approx(1000)
-    for version in ("candidate", "current"):
+    for version in ("newer", "current"):
         assert found[version]["load"]["answered"] == 20
         assert found[version]["load"]["p50_ms"] <= found[version]["load"]["p99_ms"]
         assert found[version]["warm_up_requests"] == 3
@@ -80,7 +80,7 @@ def test_a_version_that_refuses_what_is_asked_today(
     assert f"{shop / '3'} does not pass" in result.stderr
     found = json.loads(report.read_text(encoding="utf-8"))
     assert not found["passed"]
-    (fault,) = found["candidate"]["faults"]
+    (fault,) = found["newer"]["faults"]
     assert "warm-up request 1, user 1: " in fault
     assert "Missing but required: {context.store}" in fault
     assert verdicts(found)["faults of answers"] is False

@@ -18,8 +18,8 @@ def answer(path: str, **scores: float) -> Answer:
 
 def test_figures_of_two_users() -> None:
     current = [answer("a", i1=4.0, i2=3.0, i3=2.0, i4=1.0), answer("b", i1=9.0, i5=8.0)]
-    candidate = [answer("a", i2=5.0, i1=4.5, i4=2.0, i9=1.0), answer("b", i7=3.0, i1=2.0)]
-    found = compare(candidate, current, 2)
+    newer = [answer("a", i2=5.0, i1=4.5, i4=2.0, i9=1.0), answer("b", i7=3.0, i1=2.0)]
+    found = compare(newer, current, 2)
     assert found is not None
     # a: {1, 2} of both; b: item 1 of {1, 5}.
     assert (found.users, found.k) == (2, 2)
