@@ -17,6 +17,7 @@ from serving.loading import Servable, load_servable, use_threads
 from serving.metrics import Metrics, MetricsServer
 from serving.model_service import ModelService
 from serving.prediction_service import PredictionService
+from serving.repeating import repeat
 from serving.running import run_until_told, running_in_thread
 from serving.settings import ServerSettings
 from serving.versions import Versions
@@ -75,7 +76,9 @@ class Server:
             self._metrics_server = MetricsServer(self.metrics, self.settings.host, self.settings.metrics_port)
         await self._set_health()
         await self._grpc.start()
-        self._watch = asyncio.create_task(self.versions.watch(self.settings.poll_interval_s))
+        self._watch = asyncio.create_task(
+            repeat(self.versions.look, self.settings.poll_interval_s, f"looking at {self.versions.folder}")
+        )
 
     async def stop(self) -> None:
         """Turns new requests away, lets those that run end, and unloads the model."""

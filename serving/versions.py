@@ -121,15 +121,6 @@ class Versions:
         kind = f"Latest({spec.name})" if wanted is None else f"Specific({spec.name}, {wanted})"
         raise ServingError(Code.NOT_FOUND, f"Servable not found for request: {kind}")
 
-    async def watch(self, interval_s: float) -> None:
-        """Looks at the folder for ever."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("looking at %s failed; the next look is in %s s", self.folder, interval_s)
-
     async def look(self) -> None:
         """Brings the newest good version of the folder into service."""
         for number, folder, fingerprint in _found(self.folder):

@@ -118,15 +118,6 @@ class Indexes:
             self._spaces[number] = stamp, IndexInfo.load(path).space
         return self._spaces[number][1]
 
-    async def watch(self, interval_s: float) -> None:
-        """Looks at the folder for ever."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self.look()
-            except Exception:
-                log.exception("looking at %s failed; the next look is in %s s", self.folder, interval_s)
-
     def require(self) -> None:
         """Checks that a version is there.
 

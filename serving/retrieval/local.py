@@ -10,6 +10,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2
 from serving.batching import Batcher
 from serving.loading import use_threads
 from serving.metrics import Metrics
+from serving.repeating import repeat
 from serving.retrieval.encoder import Prediction, Signatures
 from serving.server import load_and_warm_up
 from serving.settings import BatchSettings
@@ -59,7 +60,9 @@ class LocalEncoder:
         use_threads(self._threads)
         await self._versions.look()
         self._versions.require()
-        self._watch = asyncio.create_task(self._versions.watch(self._interval))
+        self._watch = asyncio.create_task(
+            repeat(self._versions.look, self._interval, f"looking at {self._versions.folder}")
+        )
 
     async def signatures(self, spec: Any, deadline: float) -> Signatures:
         """As `Encoder.signatures`."""

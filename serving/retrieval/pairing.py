@@ -66,15 +66,6 @@ class Pairing:
         # What has never been met has said nothing of its signatures, by which answers are made.
         await self._report(self.problem is None or (away and self._fallback and self._met))
 
-    async def watch(self, interval_s: float) -> None:
-        """Checks for ever."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self.check()
-            except Exception:
-                log.exception("asking the encoder for its model failed")
-
     def require(self) -> None:
         """Checks that encoder and index are of one model.
 

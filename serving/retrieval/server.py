@@ -13,6 +13,7 @@ from serving.channel import Endpoint, Tls
 from serving.health import HealthService
 from serving.listening import grpc_server, listen
 from serving.metrics import Metrics, MetricsServer
+from serving.repeating import repeat
 from serving.retrieval import reflection
 from serving.retrieval.encoder import Encoder
 from serving.retrieval.fallback import FallbackAnswers
@@ -90,8 +91,8 @@ class RetrievalServer:
         await self._grpc.start()
         interval = settings.poll_interval_s
         self._tasks = [
-            asyncio.create_task(self.indexes.watch(interval)),
-            asyncio.create_task(pairing.watch(interval)),
+            asyncio.create_task(repeat(self.indexes.look, interval, f"looking at {self.indexes.folder}")),
+            asyncio.create_task(repeat(pairing.check, interval, "asking the encoder for its model")),
         ]
 
     async def stop(self) -> None:

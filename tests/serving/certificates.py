@@ -67,3 +67,17 @@ def make_pair(
         )
     )
     return pair
+
+
+def make_pairs(folder: Path) -> dict[str, Pair]:
+    """An authority, what it has signed, and one that nobody knows."""
+    authority = make_pair(folder, "authority")
+    return {
+        "authority": authority,
+        "server": make_pair(folder, "server", authority),
+        "expired": make_pair(folder, "expired", authority, days=0),
+        "elsewhere": make_pair(folder, "elsewhere", authority, names=ELSEWHERE),
+        "client": make_pair(folder, "client", authority),
+        "late": make_pair(folder, "late", authority, days=0),
+        "stranger": make_pair(folder, "stranger"),
+    }

@@ -10,7 +10,7 @@ import pytest
 
 from serving.client import Recommender, ServingError, Tls
 from serving.server import ServerSettings, running
-from tests.serving.certificates import Pair, make_pair
+from tests.serving.certificates import Pair, make_pairs
 from tfrec.errors import DataError, SettingsError
 
 Code = grpc.StatusCode
@@ -18,15 +18,8 @@ Code = grpc.StatusCode
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
-    """An authority, a server and a client that it knows, and an authority that nobody knows."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = make_pair(folder, "authority")
-    return {
-        "authority": authority,
-        "server": make_pair(folder, "server", authority),
-        "client": make_pair(folder, "client", authority),
-        "stranger": make_pair(folder, "stranger"),
-    }
+    """See `make_pairs`."""
+    return make_pairs(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from serving.client import Recommender, ServingError, Tls
 from serving.health_check import complaint
 from serving.retrieval.settings import RetrievalSettings
 from serving.settings import ServerSettings
-from tests.serving.certificates import ELSEWHERE, Pair, make_pair
+from tests.serving.certificates import Pair, make_pairs
 from tests.serving.faults.conftest import Serve
 from tfrec.errors import DataError, SettingsError
 
@@ -21,18 +21,8 @@ Code = grpc.StatusCode
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
-    """An authority, what it has signed, and one that nobody knows."""
-    folder = tmp_path_factory.mktemp("tls")
-    authority = make_pair(folder, "authority")
-    return {
-        "authority": authority,
-        "server": make_pair(folder, "server", authority),
-        "expired": make_pair(folder, "expired", authority, days=0),
-        "elsewhere": make_pair(folder, "elsewhere", authority, names=ELSEWHERE),
-        "client": make_pair(folder, "client", authority),
-        "late": make_pair(folder, "late", authority, days=0),
-        "stranger": make_pair(folder, "stranger"),
-    }
+    """See `make_pairs`."""
+    return make_pairs(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture
