@@ -3,13 +3,15 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 import data_prep
-from benchmarks.logs import enrich
+from benchmarks.logs import EVENTS, enrich
 from data_prep import PrepareOptions
 from data_prep.sources import SOURCES
 from tfrec.dataset import Dataset
@@ -31,19 +33,28 @@ def require_judge() -> None:
         sys.exit("the judge is not here: expected ../shared/bench/judge.py beside the checkout")
 
 
-def prepare(dataset: str, folder: Path, *, strength: bool = True, **options: Any) -> DatasetSchema:
+def prepare(
+    dataset: str,
+    folder: Path,
+    *,
+    strength: bool = True,
+    change: Callable[[pd.DataFrame], pd.DataFrame] = lambda events: events,
+    **options: Any,
+) -> DatasetSchema:
     """Lets the judge split a log into `folder/events.parquet`, and makes it `folder/dataset`.
 
     Args:
         dataset: the judge's name of the log.
         folder: to write to.
         strength: whether events carry what the log knows of their strength.
+        change: what is left of the judge's events, or other roles of them.
         options: of `data_prep.PrepareOptions`, besides.
     """
     split(dataset, folder)
     known = KNOWN.get(dataset, {}) | enrich(dataset, folder, strength) | options
+    change(pd.read_parquet(folder / EVENTS)).to_parquet(folder / EVENTS, index=False)
     chosen = PrepareOptions.model_validate(SOURCES["judge"].defaults.model_dump() | known)
-    return data_prep.prepare("judge", [folder / "events.parquet"], folder / "dataset", chosen, overwrite=True)
+    return data_prep.prepare("judge", [folder / EVENTS], folder / "dataset", chosen, overwrite=True)
 
 
 def split(dataset: str, folder: Path) -> None:

@@ -18,7 +18,7 @@ DATASETS = tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 
 # Files of `RESULTS`: what a benchmark records there with --record.
 ACCURACY, PEERS, ABLATION, CURVES, SPEED = "accuracy", "peers", "ablation", "curves", "training_speed"
-RANKING, TWO_STAGES, RETRIEVAL = "ranking", "two_stages", "retrieval"
+RANKING, TWO_STAGES, COLD_START, RETRIEVAL = "ranking", "two_stages", "cold_start", "retrieval"
 
 
 def require(path: Path, hint: str) -> Path:
