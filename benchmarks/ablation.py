@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> list[str]:
     settings = {v.name: settings_of(config, v, overrides) for v in variations}
     base = settings[BASE.name]
     # Where a variation is what is tuned already, there is nothing to compare.
-    variations = [v for v in variations if v is BASE or settings[v.name] != base]
+    variations = [v for v in variations if v is BASE or v.words or settings[v.name] != base]
     to_do = left_to_do(recorded(ABLATION, options.results), options.dataset, variations, base)
     failed = []
     with tempfile.TemporaryDirectory() as scratch:
@@ -92,7 +92,10 @@ def trial(
     with tempfile.TemporaryDirectory() as own:
         # Model and answers go to a folder of the variation's own, beside the shared dataset.
         folder = Path(own)
-        (folder / "dataset").symlink_to(scratch / "dataset", target_is_directory=True)
+        if variation.words:
+            judge.prepare(dataset, folder, words=variation.words)
+        else:
+            (folder / "dataset").symlink_to(scratch / "dataset", target_is_directory=True)
         quiet = not sys.stderr.isatty()
         figures = in_fresh_process(run_trial, dataset, folder, settings, ROLE, float("inf"), quiet)
     return {

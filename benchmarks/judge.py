@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def prepare(
     folder: Path,
     *,
     strength: bool = True,
+    words: Sequence[str] = (),
     change: Callable[[pd.DataFrame], pd.DataFrame] = lambda events: events,
     **options: Any,
 ) -> DatasetSchema:
@@ -47,11 +48,14 @@ def prepare(
         dataset: the judge's name of the log.
         folder: to write to.
         strength: whether events carry what the log knows of their strength.
+        words: columns of items, text whose words become a feature.
         change: what is left of the judge's events, or other roles of them.
         options: of `data_prep.PrepareOptions`, besides.
     """
     split(dataset, folder)
     known = KNOWN.get(dataset, {}) | enrich(dataset, folder, strength) | options
+    if words:
+        known["features"] = known["features"] | dict.fromkeys(words, "words")
     change(pd.read_parquet(folder / EVENTS)).to_parquet(folder / EVENTS, index=False)
     chosen = PrepareOptions.model_validate(SOURCES["judge"].defaults.model_dump() | known)
     return data_prep.prepare("judge", [folder / EVENTS], folder / "dataset", chosen, overwrite=True)

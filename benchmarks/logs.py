@@ -90,7 +90,8 @@ def _items(dataset: str) -> tuple[pd.DataFrame, dict[str, str]]:
         attributes = items.attributes.map(lambda values: "|".join(map(str, values)))
         return items[["item_id"]].assign(attributes=attributes), {"attributes": "multi"}
     year = items.orig_title.str.extract(r"\((\d{4})\)")[0]
-    found = pd.DataFrame({"item_id": items.ItemID, "genres": items.genres, "year": year})
+    title = items.orig_title.str.replace(r"\s*\(\d{4}\)", "", regex=True)
+    found = pd.DataFrame({"item_id": items.ItemID, "genres": items.genres, "year": year, "title": title})
     return found, {"genres": "multi", "year": "categorical"}
 
 

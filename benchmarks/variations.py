@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from benchmarks.places import DATASETS
 from tfrec.config import Settings
@@ -22,6 +22,7 @@ class Variation(BaseModel):
     Attributes:
         name: what was changed, as people read it; no other variation has it.
         set: the overrides, each as `section.key=value`.
+        words: columns of items, text whose words become a feature.
         datasets: where it is tried.
         not_claimed: datasets where its figure is shown, but never claimed.
         section: the heading under which it stands.
@@ -30,7 +31,8 @@ class Variation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
-    set: tuple[str, ...] = Field(min_length=1)
+    set: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     datasets: tuple[str, ...] = DATASETS
     not_claimed: tuple[str, ...] = ()
     section: str = ""
@@ -40,7 +42,6 @@ class Base(Variation):
     """The tuned settings as they are, which all variations are compared with."""
 
     name: str = "tuned settings"
-    set: tuple[str, ...] = ()
     section: str = "base"
 
 
@@ -66,6 +67,8 @@ def load_variations(path: Path = FILE) -> list[Variation]:
     if twice:
         raise SettingsError(f"{path}: two variations are named {', '.join(twice)}; names must differ")
     for variation in found:
+        if variation is not BASE and not (variation.set or variation.words):
+            raise SettingsError(f"{path}: {variation.name!r} changes nothing: expected `set` or `words`")
         unknown = sorted({*variation.datasets, *variation.not_claimed} - {*DATASETS})
         if unknown:
             raise SettingsError(

@@ -8,6 +8,7 @@ import pandas as pd
 from data_prep.items import ItemTable
 from data_prep.log import Column
 from data_prep.vocabularies import train_values
+from data_prep.words import SUFFIX, words_of
 from tfrec.errors import DataError
 from tfrec.schema import FIRST_ROW, ItemFeature
 
@@ -53,7 +54,7 @@ def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) ->
             feature, vocabulary = _feature(frame, name, kind)
             features.append(feature)
             if vocabulary is not None:
-                vocabularies[name] = vocabulary
+                vocabularies[feature.name] = vocabulary
     names = items.names if items is not None else ()
     return Catalogue(frame, laid.rows, tuple(features), vocabularies, names)
 
@@ -83,14 +84,21 @@ def _feature(frame: pd.DataFrame, name: str, kind: str) -> tuple[ItemFeature, pd
             name=name, kind="numeric", mean=mean if np.isfinite(mean) else 0.0, std=std if std > 0 else 1.0
         )
         return found, None
-    if kind == "multi":
+    source = None
+    if kind == "words":
+        source, name, kind = name, name + SUFFIX, "multi"
+        frame[name] = words_of(frame[source])
+        values = frame[name].explode().dropna()
+    elif kind == "multi":
         frame[name] = lists_of_text(frame[name])
         values = frame[name].explode().dropna()
     else:
         values = whole(frame[name]).dropna().astype(str)
         frame[name] = values.reindex(frame.index)
     counts = values.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    feature = ItemFeature.model_validate({"name": name, "kind": kind, "size": len(counts) + FIRST_ROW})
+    feature = ItemFeature.model_validate(
+        {"name": name, "kind": kind, "size": len(counts) + FIRST_ROW, "words_of": source}
+    )
     return feature, counts.index
 
 

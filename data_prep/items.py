@@ -10,6 +10,7 @@ import pandas as pd
 from data_prep.file_table import present
 from data_prep.files import read_file
 from data_prep.names import fits_a_file
+from data_prep.words import SUFFIX
 from tfrec.errors import DataError, SettingsError
 
 MANY_SHARE = 0.01
@@ -28,7 +29,7 @@ class ItemTable:
 
     Attributes:
         frame: a line an item: `item_id`, and any columns.
-        kinds: kinds of the columns that are features: numeric, categorical or multi.
+        kinds: kinds of the columns that are features: numeric, categorical, multi or words.
         names: columns that name an item to people.
     """
 
@@ -47,6 +48,11 @@ class ItemTable:
             if name not in self.frame.columns or name == "item_id":
                 known = ", ".join(map(repr, self.frame.columns.drop("item_id")))
                 raise SettingsError(f"--feature {name!r}: items have no such column; theirs are {known}")
+            if kind == "words" and name + SUFFIX in self.frame.columns:
+                raise SettingsError(
+                    f"--feature {name}:words makes a column {name + SUFFIX!r}, and there is one "
+                    "already. Rename it."
+                )
             merged[name] = found_kind(self.frame[name]) if kind == "auto" else kind
         chosen = {name: kind for name, kind in merged.items() if kind not in NO_FEATURE}
         for name in chosen:

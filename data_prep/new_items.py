@@ -8,6 +8,7 @@ import pandas as pd
 from data_prep.catalogue import lists_of_text, whole
 from data_prep.file_table import present
 from data_prep.files import read_file
+from data_prep.words import words_of
 from tfrec.errors import DataError
 from tfrec.schema import DatasetSchema, IdType, ItemFeature
 
@@ -26,15 +27,18 @@ def read_new_items(path: Path, schema: DatasetSchema) -> pd.DataFrame:
             another type, or a text where the catalogue has numbers.
     """
     table = read_file(path).table
-    names = ["item_id", *(feature.name for feature in schema.item_features)]
+    columns = [feature.words_of or feature.name for feature in schema.item_features]
+    names = list(dict.fromkeys(["item_id", *columns]))
     present(path, names, table.column_names, hint=HINT)
     frame = table.select(names).to_pandas()
     if frame.empty:
         raise DataError(f"{path} holds no items")
     frame["item_id"] = _ids(frame["item_id"], path, schema.item_id_type)
-    for feature in schema.item_features:
-        frame[feature.name] = _values(frame[feature.name], feature, path)
-    return frame
+    of_features = {
+        feature.name: _values(frame[column], feature, path)
+        for feature, column in zip(schema.item_features, columns, strict=True)
+    }
+    return pd.DataFrame({"item_id": frame["item_id"], **of_features})
 
 
 def _ids(column: pd.Series, path: Path, id_type: IdType) -> pd.Series:
@@ -55,6 +59,8 @@ def _ids(column: pd.Series, path: Path, id_type: IdType) -> pd.Series:
 
 
 def _values(column: pd.Series, feature: ItemFeature, path: Path) -> pd.Series:
+    if feature.words_of is not None:
+        return words_of(column)
     if feature.kind == "multi":
         return lists_of_text(column)
     if feature.kind == "categorical":

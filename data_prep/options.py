@@ -28,8 +28,8 @@ class PrepareOptions(Frozen):
     time_unit: TimeUnit = "auto"
     items_file: Path | None = Field(None, description="a file of item features")
     items_id: str | None = Field(None, description="its column of item ids; None: as `item`")
-    features: dict[str, Literal["auto", "categorical", "multi", "numeric", "none"]] = Field(
-        default_factory=dict, description="kinds of item features; `none` leaves one out"
+    features: dict[str, Literal["auto", "categorical", "multi", "numeric", "words", "none"]] = Field(
+        default_factory=dict, description="kinds of item features; `words`: of a text; `none` leaves one out"
     )
     impressions: ImpressionOptions | None = Field(None, description="what was shown, and what came of it")
     sampled_impressions: SampledOptions | None = Field(None, description="made of the log itself instead")

@@ -88,6 +88,7 @@ class ItemFeature(Frozen):
     size: int = Field(0, description="categorical and multi: rows, padding and unknown included")
     mean: float = 0.0
     std: float = 1.0
+    words_of: str | None = Field(None, description="multi: a column of text, whose hashed words these are")
 
 
 class Statistic(Frozen):

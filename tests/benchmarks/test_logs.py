@@ -65,7 +65,7 @@ def test_what_was_paid_stands_beside_its_event(judge: ModuleType, tmp_path: Path
 def test_items_have_features(judge: ModuleType, tmp_path: Path, dataset: str, features: set[str]) -> None:
     options = enrich(dataset, tmp_path)
     items = pd.read_parquet(tmp_path / ITEMS)
-    assert set(options["features"]) == features == set(items.columns) - {"item_id"}
+    assert set(options["features"]) == features == set(items.columns) - {"item_id", "title"}
     assert items.notna().all().all()
     assert items.item_id.is_unique
 

@@ -43,7 +43,8 @@ def test_every_variation_changes_a_valid_setting_of_each_of_its_datasets(dataset
     assert len(variations) > 10
     assert settings_of(config, BASE, ["seed=3"]) == load_settings(config, ["seed=3"])
     for variation in variations[1:]:
-        assert settings_of(config, variation, []) != load_settings(config), variation.name
+        differs = settings_of(config, variation, []) != load_settings(config)
+        assert differs or variation.words, variation.name
 
 
 def test_time_of_day_is_no_claim_where_the_split_is_by_user() -> None:
@@ -102,8 +103,8 @@ def test_settings_that_change_no_training_do_not_make_a_line_another() -> None:
     [
         ("block:\n  - {name: a, set: [model.blocks=1]}\n  - {name: a, set: [model.blocks=2]}", "are named a"),
         ("block:\n  - {name: a, set: [model.blocks=1], datasets: [netflix]}", "names the dataset 'netflix'"),
-        ("block:\n  - {name: a}", "set\n  Field required"),
-        ("block:\n  - {name: a, set: []}", "at least 1 item"),
+        ("block:\n  - {name: a}", "changes nothing"),
+        ("block:\n  - {name: a, set: []}", "changes nothing"),
         ("- a", "valid dictionary"),
     ],
 )

@@ -1,5 +1,6 @@
 """Files of items: what becomes a feature, what names an item, what is refused."""
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from data_prep.items import found_kind
+from data_prep.new_items import read_new_items
+from data_prep.words import BUCKETS
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
 
@@ -114,3 +117,30 @@ def test_names_that_the_catalogue_needs_are_refused(
     pd.read_csv(items_file).rename(columns={"secret": "item_id"}).to_csv(items_file, index=False)
     with pytest.raises(DataError, match="'item_id', a name that the catalogue needs"):
         prepared(shop_log(), items_file=items_file, items_id="sku")
+
+
+def test_words_of_a_title_are_a_feature_beside_the_name(
+    prepared: Preparer, shop_log: LogMaker, items_file: Path, tmp_path: Path
+) -> None:
+    dataset = prepared(shop_log(), items_file=items_file, items_id="sku", features={"title": "words"})
+    feature = next(f for f in dataset.schema.item_features if f.name == "title_words")
+    assert (feature.kind, feature.words_of) == ("multi", "title")
+    assert dataset.schema.item_name_columns == ("title",)
+    catalogue = dataset.catalogue.set_index("item_id")
+    title, one, two = (zlib.crc32(word.encode()) % BUCKETS for word in ("title", "1", "2"))
+    assert catalogue["title_words"][1].tolist() == [str(title), str(one)]
+    new = tmp_path / "new.csv"
+    new.write_text("item_id,title,price,maker,secret\n900,TITLE — title: 2!,1,17,3\n901,,1,17,3\n")
+    found = read_new_items(new, dataset.schema)
+    assert found["title_words"].tolist() == [[str(title), str(two)], []]
+    new.write_text("item_id,title_words,price,maker,secret\n900,1,1,17,3\n")
+    with pytest.raises(DataError, match="title"):
+        read_new_items(new, dataset.schema)
+
+
+def test_words_need_a_name_of_their_own(
+    prepared: Preparer, shop_log: LogMaker, items_file: Path, tmp_path: Path
+) -> None:
+    pd.read_csv(items_file).assign(title_words="x").to_csv(items_file, index=False)
+    with pytest.raises(SettingsError, match="title_words"):
+        prepared(shop_log(), items_file=items_file, items_id="sku", features={"title": "words"})

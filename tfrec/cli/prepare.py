@@ -36,7 +36,10 @@ def prepare(
     items: Annotated[Path | None, typer.Option(help="a file of item features")] = None,
     items_id: Annotated[str | None, typer.Option(help="its column of item ids")] = None,
     feature: Annotated[
-        list[str] | None, typer.Option(help="a feature's kind: NAME:numeric, :categorical, :multi or :none")
+        list[str] | None,
+        typer.Option(
+            help="a feature's kind: NAME:numeric, :categorical, :multi, :words (of a text) or :none"
+        ),
     ] = None,
     impressions: Annotated[Path | None, typer.Option(help="a file of what was shown")] = None,
     impression_id: Annotated[
