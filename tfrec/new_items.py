@@ -12,28 +12,35 @@ from tfrec.dataset import Facts
 from tfrec.errors import SettingsError
 from tfrec.features import feature_values
 from tfrec.index.changes import add
+from tfrec.index.heirs import NOBODY, Heirs
 from tfrec.index.ids import ItemIds, id_array
 from tfrec.index.segment import Segment
 from tfrec.indexing import feature_column
 from tfrec.schema import FIRST_ROW
+from tfrec.similar_items import similar_items
 from tfrec.trained import TrainedModel
 
 FEW = 0.1
 """The share of the catalogue that had the fewest events: what new items are like."""
 
 
-def index_new_items(model_folder: Path, out: Path, frame: pd.DataFrame) -> Path:
+def index_new_items(model_folder: Path, out: Path, frame: pd.DataFrame, *, inherit: float = 1.0) -> Path:
     """Writes a version of an index with items that came since, and returns its folder.
 
     Args:
         model_folder: the model that the index is of; its candidate tower embeds them by their features.
         out: the index's folder.
         frame: a line an item: `item_id` and the catalogue's features, as `data_prep.new_items` reads them.
+        inherit: the part of what items like it score by copies and rules that a new item gets; more shows new
+            items more often, at the expense of others. See `tfrec.index.heirs`.
 
     Raises:
         DataError: the model or the index cannot be read; the index is of another model.
-        SettingsError: the model has no features to embed them by; its answers refuse unknown candidates.
+        SettingsError: `inherit` is below 0; the model has no features to embed them by; its answers refuse
+            unknown candidates.
     """
+    if inherit < 0:
+        raise SettingsError(f"inherit={inherit:g}: expected 0 or more")
     trained = TrainedModel.load(model_folder)
     facts, spec = trained.facts, trained.model.spec
     if not spec.features:
@@ -52,8 +59,20 @@ def index_new_items(model_folder: Path, out: Path, frame: pd.DataFrame) -> Path:
     names = [f.name for f in facts.schema.item_features if f.kind == "categorical"]
     columns = {name: feature_column(frame[name]) for name in names}
     new = np.array([item not in known for item in frame["item_id"]])
-    segment = Segment(ids, embedding, np.zeros(len(ids), np.int64), new, columns)
+    heirs = _heirs(frame, facts, np.flatnonzero(new), inherit) if inherit else NOBODY
+    segment = Segment(ids, embedding, np.zeros(len(ids), np.int64), new, columns, heirs)
     return add(out, segment, trained.space)
+
+
+def _heirs(frame: pd.DataFrame, facts: Facts, new: np.ndarray, inherit: float) -> Heirs:
+    """What the new ones among the items inherit."""
+    places, likeness = similar_items(
+        frame.iloc[new], facts.catalogue, facts.schema.item_features, facts.features
+    )
+    total = likeness.sum(axis=1, keepdims=True)
+    weight = np.where(total > 0, inherit * likeness / np.maximum(total, 1e-9), 0)
+    like = id_array(facts.items.values.tolist(), facts.schema.item_id_type)[places]
+    return Heirs(new, like, weight.astype(np.float32))
 
 
 def _seen(frame: pd.DataFrame, facts: Facts) -> pd.DataFrame:

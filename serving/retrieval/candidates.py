@@ -72,8 +72,19 @@ def _seconds(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Ar
             never = never_again(index, inputs, user)
             barred = np.union1d(barred, never[index.new[never]])
         first, at = np.unique(rows[scored], return_index=True)
-        found.append(_Second(first, scores[scored][at], barred))
+        heirs, values = _heirs(index, first, scores[scored][at], encoded["query_embedding"][user])
+        kept = ~np.isin(heirs, barred) & ~np.isin(heirs, first)
+        of_all = np.concatenate([scores[scored][at], values[kept]])
+        found.append(_Second(np.concatenate([first, heirs[kept]]), of_all, barred))
     return found
+
+
+def _heirs(index: Index, rows: Rows, scores: NDArray[np.float32], query: NDArray[np.float32]) -> Found:
+    """New items that are like items scored a second way, and their scores; see `tfrec.index.heirs`."""
+    heirs, inherited = index.inherited(rows, scores)
+    if not len(heirs):
+        return heirs, inherited
+    return heirs, np.logaddexp(index.embeddings(heirs) @ query, inherited)
 
 
 def never_again(index: Index, inputs: Mapping[str, Array], user: int) -> Rows:

@@ -19,6 +19,7 @@ from tfrec.indexing import index_model
 from tfrec.new_items import _canonical, _seen, index_new_items
 from tfrec.query_embeddings import query_embeddings
 from tfrec.schema import FIRST_ROW
+from tfrec.similar_items import similar_items
 from tfrec.vocabulary import Vocabulary
 
 
@@ -104,6 +105,30 @@ def test_new_items_lie_where_their_features_say(made: Made, tmp_path: Path) -> N
     np.testing.assert_allclose(found[1][:-1], table[few].mean(axis=0), atol=1e-5)
     colour = [b"red", b"blue"][["red", "blue"].index(like["colour"])]
     assert 900 in index.raw(index.having("colour", [colour]).rows, -1)
+
+
+def test_new_items_inherit_of_what_they_are_like(made: Made, tmp_path: Path) -> None:
+    out = tmp_path / "made"
+    index_model(made.folder / "model", out, quiet=True)
+    known = made.dataset.catalogue.iloc[[0]]
+    frame = pd.concat([new_items(), known[list(new_items().columns)]], ignore_index=True)
+    places, likeness = similar_items(
+        frame.iloc[:1], made.dataset.catalogue, made.dataset.schema.item_features, made.dataset.features
+    )
+    index_new_items(made.folder / "model", out, frame, inherit=0.5)
+    index = load_newest(out)
+    heirs = index.base.heirs.followed_by(index.added.heirs, len(index.base))
+    # The second item has no features, and the third is none that came since.
+    assert index.raw(heirs.row, -1).tolist() == [900, 901]
+    ids = made.dataset.catalogue["item_id"].to_numpy()
+    assert heirs.like[0].tolist() == ids[places[0]].tolist()
+    np.testing.assert_allclose(heirs.weight[0], 0.5 * likeness[0] / likeness[0].sum(), rtol=1e-5)
+    assert heirs.weight[1].sum() == 0
+    index_new_items(made.folder / "model", out, frame, inherit=0)
+    index = load_newest(out)
+    assert not len(index.base.heirs.row) + len(index.added.heirs.row)
+    with pytest.raises(SettingsError, match=r"inherit=-1: expected 0"):
+        index_new_items(made.folder / "model", out, frame, inherit=-1)
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,12 @@ def index(
     add: Annotated[
         Path | None, typer.Option(help="file of items that came since, embedded by their features")
     ] = None,
+    inherit: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="of --add: what new items get of the scores of items like them; default 1, 0: nothing"
+        ),
+    ] = None,
     remove: Annotated[
         Path | None, typer.Option(help="Parquet or CSV whose column item_id says what to take out")
     ] = None,
@@ -90,6 +96,8 @@ def index(
         raise SettingsError(
             f"{changes[0]} keeps the settings of the index: give it --out and the model alone"
         )
+    if inherit is not None and add is None:
+        raise SettingsError("--inherit is of new items: expected it beside --add")
     if remove is not None:
         with needs_extra("index", "retrieval"):
             from tfrec.index.changes import remove_file
@@ -97,13 +105,14 @@ def index(
     elif model is None:
         raise SettingsError("name the model's folder: `tfrec index MODEL --out indexes/NAME`")
     elif add is not None:
-        with needs_extra("index", "serve"):
+        with needs_extra("index", "train"):
             from data_prep.new_items import read_new_items
             from tfrec.new_items import index_new_items
             from tfrec.schema import DatasetSchema
-        folder = index_new_items(model, out, read_new_items(add, DatasetSchema.load(model)))
+        frame = read_new_items(add, DatasetSchema.load(model))
+        folder = index_new_items(model, out, frame, inherit=1.0 if inherit is None else inherit)
     else:
-        with needs_extra("index", "serve"):
+        with needs_extra("index", "train"):
             from tfrec.indexing import index_model
         folder = index_model(
             model,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tfrec.index.exact import ExactSearch, Found, best_of
 from tfrec.index.filters import Allowed, Filter, Rows
+from tfrec.index.heirs import Inheritance
 from tfrec.index.ids import NO_ROW
 from tfrec.index.info import IndexInfo
 from tfrec.index.segment import Column, Segment, joined_columns
@@ -62,6 +63,7 @@ class Index:
         self.columns = joined_columns(base, added) if len(added) else dict(base.columns)
         self._dead = np.zeros(len(base) + len(added), bool)
         self._dead[removed] = True
+        self._inheritance = self._inherits()
 
     def __len__(self) -> int:
         return len(self._dead) - len(self.removed)
@@ -85,6 +87,10 @@ class Index:
         late = rows >= len(base)
         found[late] = self.added.ids.values[rows[late] - len(base)]
         return found
+
+    def inherited(self, rows: Rows, scores: NDArray[np.float32]) -> tuple[Rows, NDArray[np.float32]]:
+        """Returns the items that inherit of some rows, and what: as `Inheritance.of`."""
+        return self._inheritance.of(rows, scores)
 
     def embeddings(self, rows: Rows) -> NDArray[np.float32]:
         """Returns the embeddings of rows [...], none of which is NO_ROW: [..., D + 1] float32."""
@@ -168,6 +174,13 @@ class Index:
         for q in open_:
             found[q], scores[q] = self._of_all(queries[q], k, filters[q])
         return found, scores
+
+    def _inherits(self) -> Inheritance:
+        heirs = self.base.heirs.followed_by(self.added.heirs, len(self.base))
+        source = self.rows(heirs.like) if len(heirs.row) else heirs.like
+        there = (source != NO_ROW) & (heirs.weight > 0) & ~self._dead[heirs.row][:, None]
+        heir = np.broadcast_to(heirs.row[:, None], source.shape)
+        return Inheritance(heir[there], source[there], heirs.weight[there])
 
     def _of_all(self, query: NDArray[np.float32], k: int, one: Filter) -> tuple[Rows, NDArray[np.float32]]:
         """The best of all that a query may be answered with, each scored."""

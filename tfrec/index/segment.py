@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfrec.errors import DataError
+from tfrec.index.heirs import NOBODY, Heirs
 from tfrec.index.ids import ItemIds
 
 COLUMNS_FILE = "columns.json"
@@ -39,6 +40,7 @@ class Segment:
         count: [N] int64, events of each in training.
         new: [N] bool, which came after the model: its encoder does not know them.
         columns: by name.
+        heirs: which of them inherit of what they are like.
     """
 
     ids: ItemIds
@@ -46,6 +48,7 @@ class Segment:
     count: NDArray[np.int64]
     new: NDArray[np.bool_]
     columns: Mapping[str, Column] = field(default_factory=dict)
+    heirs: Heirs = NOBODY
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -55,7 +58,8 @@ class Segment:
         columns = {name: Column(c.values, c.codes[rows]) for name, c in self.columns.items()}
         embedding = np.asarray(self.embedding[rows])
         ids = ItemIds(self.ids.values[rows])
-        return Segment(ids, embedding, self.count[rows], self.new[rows], columns)
+        heirs = self.heirs.take(rows, len(self))
+        return Segment(ids, embedding, self.count[rows], self.new[rows], columns, heirs)
 
     def save(self, folder: Path) -> None:
         """Writes it into a new folder."""
@@ -64,6 +68,7 @@ class Segment:
         np.save(folder / "embedding.npy", self.embedding)
         np.save(folder / "count.npy", self.count)
         np.save(folder / "new.npy", self.new)
+        self.heirs.save(folder)
         (folder / COLUMNS_FILE).write_text(json.dumps(list(self.columns)), encoding="utf-8")
         # Numbered: a column's name need not be one of a file.
         for number, column in enumerate(self.columns.values()):
@@ -85,6 +90,7 @@ class Segment:
             ids = ItemIds(np.load(folder / "item_id.npy", mmap_mode="r" if mapped else None))
             embedding = np.load(folder / "embedding.npy", mmap_mode="r" if mapped else None)
             count, new = np.load(folder / "count.npy"), np.load(folder / "new.npy")
+            heirs = Heirs.load(folder)
             names = json.loads((folder / COLUMNS_FILE).read_text(encoding="utf-8"))
             columns = {
                 name: Column(
@@ -99,7 +105,7 @@ class Segment:
         for name, length in (lengths | {name: len(c.codes) for name, c in columns.items()}).items():
             if length != len(ids):
                 raise DataError(f"{folder}: {name} has {length} lines, expected one an item: {len(ids)}")
-        return cls(ids, embedding, count, new, columns)
+        return cls(ids, embedding, count, new, columns, heirs)
 
 
 def joined(first: Segment, second: Segment) -> Segment:
@@ -110,6 +116,7 @@ def joined(first: Segment, second: Segment) -> Segment:
         np.concatenate([first.count, second.count]),
         np.concatenate([first.new, second.new]),
         joined_columns(first, second),
+        first.heirs.followed_by(second.heirs, len(first)),
     )
 
 

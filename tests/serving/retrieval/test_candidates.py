@@ -11,6 +11,7 @@ from serving.signatures import Signature, TensorSpec
 from tests.tfrec.asking import nothing
 from tests.tfrec.index.made import index_of, queries, segment
 from tfrec.index.exact import ExactSearch
+from tfrec.index.heirs import Heirs
 from tfrec.index.index import Index
 from tfrec.index.segment import joined
 from tfrec.servable import no_item
@@ -53,6 +54,43 @@ def test_new_items_that_were_had_are_left_out_where_nothing_repeats(rebuilt: boo
     rows, _ = find(index, encoded, inputs, 4)
     # Of the newest two events: 900 and 100.
     assert sorted(index.raw(rows, -1)[0].tolist()) == [-1, -1, 101, 901]
+
+
+def test_new_items_come_where_items_like_them_are_scored_a_second_way() -> None:
+    base, more = segment(range(100, 140)), segment([900, 901, 902], seed=3)
+    like = np.array([[101, 102], [102, 999], [103, 103]])
+    heirs = Heirs(np.arange(3), like, np.array([[0.5, 2.0], [0.1, 1.0], [0.0, 0.0]], np.float32))
+    more = replace(more, new=np.ones(3, bool), heirs=heirs)
+    info = index_of(base).info.model_copy(update={"repeats": "never"})
+    none = np.zeros(0, np.int64)
+    index = Index(info, base, ExactSearch(base.embedding), more, none, queries(1))
+    inputs = {
+        "item_id": np.array([[100, 900]]),
+        "length": np.array([1]),
+        "exclude_item_id": nothing(1),
+        "allow_item_id": nothing(1),
+    }
+    encoded = {
+        "query_embedding": queries(1),
+        "own_item_id": np.array([[101, 102, 100]]),
+        "own_score": np.array([[3.0, 2.0, -np.inf]], np.float32),
+    }
+
+    def score() -> dict[int, float]:
+        rows, scores = find(index, encoded, inputs, 43)
+        return dict(zip(index.raw(rows, -1)[0].tolist(), scores[0].tolist(), strict=True))
+
+    plain = (more.embedding @ queries(1)[0]).tolist()
+    found = score()
+    assert found[101] == 3
+    assert found[900] == pytest.approx(np.log(np.exp(plain[0]) + 0.5 * np.exp(3) + 2 * np.exp(2)), rel=1e-5)
+    assert found[901] == pytest.approx(np.log(np.exp(plain[1]) + 0.1 * np.exp(2)), rel=1e-5)
+    assert found[902] == pytest.approx(plain[2], rel=1e-5)
+    assert 100 not in found
+    inputs["length"][:] = 2
+    assert 900 not in score()
+    inputs["allow_item_id"] = np.array([[901, 139]])
+    assert set(score()) == {901, 139, -1}
 
 
 def test_sessions_end_where_another_begins() -> None:
