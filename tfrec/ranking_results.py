@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from tfrec.errors import DataError
 from tfrec.evaluation_results import Metrics
 from tfrec.frozen import Frozen
 
@@ -47,3 +48,18 @@ class RankingEvaluation(Frozen):
     def save(self, folder: Path) -> None:
         """Writes `ranking.json` into the folder."""
         (Path(folder) / RANKING_FILE).write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> "RankingEvaluation":
+        """Reads what `save` has written.
+
+        Raises:
+            DataError: the file is missing or unreadable.
+        """
+        path = Path(folder) / RANKING_FILE
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{folder} holds no evaluation of ranking: it has no {RANKING_FILE}.") from None
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error

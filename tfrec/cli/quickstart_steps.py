@@ -1,5 +1,6 @@
 """The steps of the quickstart: each calls the public function of a room."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 import data_prep
-from serving.client import Recommender
+from data_prep.impression_options import SampledOptions
+from data_prep.sources import SOURCES
+from serving.client import Recommendation, Recommender
 from serving.server import ServerSettings, running
+from tfrec import ranking_report
 from tfrec.dataset import Dataset
 from tfrec.evaluation_report import metrics_table
 from tfrec.evaluation_results import Evaluation
 from tfrec.export import export as export_model
-from tfrec.model_evaluation import evaluate_model
+from tfrec.model_evaluation import RANKING_FOLDER, evaluate_model
+from tfrec.ranking_results import RankingEvaluation
 from tfrec.settings_file import load_settings
 from tfrec.training import train as train_model
 
@@ -25,6 +30,7 @@ HOUSEHOLDS = 3
 BASKET = (4, 8)
 """Fewest and most products of a last basket that is shown."""
 DAYS_LATER = 3
+NEGATIVES, LABEL, ONLY_EVENT_TYPE = 20, "bought", "event"
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,12 @@ class Household:
 
 
 def prepare(out: Path) -> None:
-    """Complete Journey -> dataset/, as the source's own defaults say."""
-    data_prep.prepare("completejourney", [], out)
+    """Complete Journey -> dataset/, as the source's own defaults say; baskets are its impressions."""
+    sampled = SampledOptions(negatives=NEGATIVES, labels={LABEL: (ONLY_EVENT_TYPE,)})
+    defaults = SOURCES["completejourney"].defaults
+    data_prep.prepare(
+        "completejourney", [], out, defaults.model_copy(update={"sampled_impressions": sampled})
+    )
 
 
 def train(dataset: Path, out: Path, settings: Path) -> None:
@@ -62,8 +72,9 @@ def evaluate(model: Path) -> None:
 
 
 def show_evaluation(folder: Path, console: Console) -> None:
-    """Prints the table of metrics."""
+    """Prints the tables of metrics: of retrieval, and of the tasks that candidates are ranked by."""
     console.print(metrics_table(Evaluation.load(folder)))
+    console.print(ranking_report.metrics_table(RankingEvaluation.load(folder / RANKING_FOLDER)))
 
 
 def export(model: Path, out: Path, kind: Literal["exact", "scann"]) -> None:
@@ -89,7 +100,7 @@ def serve_and_ask(servable: Path, dataset_folder: Path, console: Console, *, sho
                 session=household.next_session,
             )
             if show:
-                _show(household, [int(r.item) for r in found], names, dataset, console)
+                _show(household, found, names, console)
     console.print(f"[bold]{servable}[/] answered {len(households)} households over gRPC, port {server.port}")
 
 
@@ -150,18 +161,19 @@ def _keep_example(household: Household, path: Path) -> None:
 
 
 def _show(
-    household: Household, items: Sequence[int], names: dict[int, str], dataset: Dataset, console: Console
+    household: Household, found: Sequence[Recommendation], names: dict[int, str], console: Console
 ) -> None:
-    """Prints a household's last basket beside what it may want next."""
+    """Prints a household's last basket beside what it may want next, and the probability of each task."""
     had = {event["item"] for event in household.events}
-    table = Table(
-        title=f"Household {household.user_id}, {DAYS_LATER} days after its last basket", title_justify="left"
-    )
-    table.add_column("last basket")
-    table.add_column("recommended (• bought before)")
-    rows = max(len(household.last_basket), len(items))
-    for place in range(rows):
-        basket = names[household.last_basket[place]] if place < len(household.last_basket) else ""
-        mark = "• " if place < len(items) and items[place] in had else "  "
-        table.add_row(basket, mark + names[items[place]] if place < len(items) else "")
+    title = f"Household {household.user_id}, {DAYS_LATER} days after its last basket"
+    table = Table("last basket", "recommended (• bought before)", title=title, title_justify="left")
+    tasks = sorted({task for one in found for task in one.probabilities})
+    for task in tasks:
+        table.add_column(task, justify="right")
+    for product, one in itertools.zip_longest(household.last_basket, found):
+        row = [names[product] if product is not None else ""]
+        if one is not None:
+            row.append(("• " if one.item in had else "  ") + names[int(one.item)])
+            row += [f"{one.probabilities[task]:.0%}" for task in tasks]
+        table.add_row(*row)
     console.print(table)

@@ -14,6 +14,7 @@ TINY = """
 model: {dimensions: 8, feed_forward: 8, blocks: 1, max_length: 31, rules: 4, rule_events: 2}
 loss: {in_batch: 64, uniform: 32}
 training: {epochs: 1, rows: 8, validation_users: 10, xla: false}
+ranking: {tasks: {buy: {label: bought}}, statistics: []}
 """
 
 
@@ -38,9 +39,20 @@ def test_from_a_log_to_recommendations(
     out = tmp_path / "made"
     command.quickstart(out)
     first = capsys.readouterr().out
-    for words in ("NDCG@10", "sequential", "last basket", "bought before", "over gRPC", "tfrec serve"):
+    for words in (
+        "NDCG@10",
+        "sequential",
+        "last basket",
+        "bought before",
+        "buy",
+        "calibration",
+        "over gRPC",
+        "tfrec serve",
+    ):
         assert words in first
     assert first.count("days after its last basket") == 3
+    assert "calibration error" in first
+    assert all("buy" in table and "%" in table for table in first.split("days after its last basket")[1:])
     metrics = json.loads((out / "model" / "evaluation" / "metrics.json").read_text())
     assert set(metrics["methods"]) == {"tfrec", "popular", "own", "sequential_rules"}
     assert list((out / "model" / "evaluation").glob("*.png"))
