@@ -3,9 +3,9 @@
     python -m benchmarks.quickstart [--folder quickstart]
 
 Runs `tfrec quickstart` in a process of its own (wall time, largest resident memory of that process as the
-operating system accounts for it), then lets the model answer the test queries of
-`../shared/bench/judge.py` for completejourney, and calls the judge on the answers. Where the
-folder holds a finished quickstart, only what was left to do is timed, and `complete_run` is false.
+operating system accounts for it), then lets the model answer the test queries of `../shared/bench/judge.py`
+for completejourney in two stages, as it is served, and by retrieval alone, and calls the judge on them.
+Where the folder holds a finished quickstart, only what was left to do is timed, and `complete_run` is false.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from benchmarks import judge
 from benchmarks.report import report
 from tfrec.dataset import Dataset
 from tfrec.trained import TrainedModel
+from tfrec.two_stage_prediction import TwoStagePredictor, nothing_known
 
 DATASET = "completejourney"
 
@@ -37,7 +38,10 @@ def main() -> None:
         # The quickstart's requests say what was bought, not how many and at which price.
         judge.prepare(DATASET, Path(scratch), strength=False)
         queries = Dataset.load(Path(scratch) / "dataset").in_rows_of(trained.facts)
-        report(**figures, **judge.score(DATASET, trained.model, queries, Path(scratch)))
+        alone = judge.score(DATASET, trained.model, queries, Path(scratch))
+        predictor = TwoStagePredictor(trained.model, trained.settings, queries, nothing_known)
+        found = judge.score_predictor(DATASET, predictor, queries, Path(scratch), "test")
+        report(**figures, **found, retrieval_alone={name: alone[name] for name in ("ndcg@10", "hr@10")})
 
 
 def run_quickstart(folder: Path) -> dict[str, float]:

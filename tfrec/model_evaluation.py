@@ -16,8 +16,10 @@ from tfrec.ranking_evaluation import evaluate_ranking
 from tfrec.ranking_report import save_reliability
 from tfrec.ranking_results import RankingEvaluation
 from tfrec.trained import TrainedModel
+from tfrec.two_stage_prediction import TwoStagePredictor, nothing_known
 
 RANKING_FOLDER = "ranking"
+TWO_STAGES = "tfrec_in_two_stages"
 
 
 class ModelEvaluation(NamedTuple):
@@ -44,6 +46,9 @@ def evaluate_model(
 ) -> ModelEvaluation:
     """Measures a model on the queries and impressions of a dataset, and writes `out`.
 
+    Of a model with tasks that ranks without statistics the answers in two stages are measured beside those of
+    retrieval alone.
+
     Args:
         model_folder: what `tfrec train` has written.
         dataset_folder: whose queries are asked; None: the dataset that the model was trained on,
@@ -64,6 +69,11 @@ def evaluate_model(
     retrieval = ranking = None
     if trained.settings.ranking.retrieval:
         answerers: dict[str, Answerer] = {"tfrec": Predictor(trained.model, quiet=quiet)}
+        if trained.settings.ranking.tasks and not trained.model.spec.statistics:
+            # With statistics it would have to be counted again what was known of each candidate found.
+            answerers[TWO_STAGES] = TwoStagePredictor(
+                trained.model, trained.settings, dataset, nothing_known, quiet=quiet
+            )
         answerers |= {name: functools.partial(answer, quiet=quiet) for name, answer in BASELINES.items()}
         retrieval = evaluate(dataset, answerers, out, role, overwrite=True)
     impressions = _impressions(trained, folder, own)

@@ -85,6 +85,11 @@ class TwoStagePredictor(Predictor):
         return self.second_stage.order(lists["candidate"], found["score"], table, key, self.k)
 
 
+def nothing_known(rows: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """`Known` of a model that ranks without statistics."""
+    return np.zeros((*rows.shape, 0), np.float32)
+
+
 def _lists(spec: ModelSpec, rows: np.ndarray, statistics: np.ndarray) -> dict[str, np.ndarray]:
     """The lists of `RankingLists.dense`, of retrieved candidates."""
     lists = {

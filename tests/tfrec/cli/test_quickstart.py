@@ -9,6 +9,7 @@ import pytest
 
 import tfrec.cli.quickstart as command
 from data_prep.sources import completejourney
+from tfrec.model_evaluation import TWO_STAGES
 
 TINY = """
 model: {dimensions: 8, feed_forward: 8, blocks: 1, max_length: 31, rules: 4, rule_events: 2}
@@ -54,7 +55,7 @@ def test_from_a_log_to_recommendations(
     assert "calibration error" in first
     assert all("buy" in table and "%" in table for table in first.split("days after its last basket")[1:])
     metrics = json.loads((out / "model" / "evaluation" / "metrics.json").read_text())
-    assert set(metrics["methods"]) == {"tfrec", "popular", "own", "sequential_rules"}
+    assert set(metrics["methods"]) == {"tfrec", TWO_STAGES, "popular", "own", "sequential_rules"}
     assert list((out / "model" / "evaluation").glob("*.png"))
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.name != "household.json"}
     command.quickstart(out)
