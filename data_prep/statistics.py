@@ -87,6 +87,19 @@ def item_statistics(
         item: [N] numbers, as in the streams.
         time: [N] unix seconds.
     """
+    # Neighbours in the order of the streams' own are found near each other: ten times as fast as by lot.
+    order = np.lexsort((time, item))
+    found = _item_statistics(events, shown, labelled, item[order], time[order])
+    return {name: _at(values, order) for name, values in found.items()}
+
+
+def _item_statistics(
+    events: Mapping[str, Stream],
+    shown: Stream,
+    labelled: Mapping[str, Stream],
+    item: np.ndarray,
+    time: np.ndarray,
+) -> dict[str, np.ndarray]:
     streams = {"events": _together(events.values()), "shown": shown, **labelled}
     if len(events) > 1:
         streams |= {f"events.{name}": stream for name, stream in events.items()}
@@ -114,12 +127,22 @@ def pair_statistics(
         pair: [N] numbers, as in the streams.
         time: [N] unix seconds.
     """
+    order = np.lexsort((time, pair))
+    pair, time = pair[order], time[order]
     before = History(shown)
-    return {
+    found = {
         "user_events": History(events).count(pair, time).astype(np.float32),
         "user_shown": before.count(pair, time).astype(np.float32),
         "user_shown_h": before.hours_since_last(pair, time),
     }
+    return {name: _at(values, order) for name, values in found.items()}
+
+
+def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """[N] values, each put to its place."""
+    found = np.empty_like(values)
+    found[places] = values
+    return found
 
 
 def _together(streams: Iterable[Stream]) -> Stream:
