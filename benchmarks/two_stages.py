@@ -29,6 +29,8 @@ from tfrec.two_stage_prediction import TwoStagePredictor
 
 TASK, EVENT = "next", "event"
 """The judge's logs have one type of event."""
+WEIGHT = 0.05
+"""Of the ranking loss: that of a made list is a sum over the catalogue, some ten times that of an event."""
 EXPONENTS = (0.0, 0.1, 0.25, 0.5, 1.0)
 KEPT = ("ndcg@10", "hr@10")
 
@@ -57,9 +59,9 @@ def main(arguments: list[str] | None = None) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Prepares, trains both models, and returns the figures."""
     config = options.config or CONFIGS / f"{options.dataset}.yaml"
-    task = f"ranking.tasks={{{TASK}: {{label: {EVENT}}}}}"
+    tasks = [f"ranking.tasks={{{TASK}: {{label: {EVENT}}}}}", f"ranking.weight={WEIGHT}"]
     overrides = [*options.overrides, f"seed={options.seed}"]
-    alone, joint = load_settings(config, overrides), load_settings(config, [task, *overrides])
+    alone, joint = load_settings(config, overrides), load_settings(config, [*tasks, *overrides])
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         judge.prepare(options.dataset, folder, sampled_impressions={"negatives": options.negatives})
