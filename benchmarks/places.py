@@ -18,7 +18,9 @@ DATASETS = tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 
 # Files of `RESULTS`: what a benchmark records there with --record.
 ACCURACY, PEERS, ABLATION, CURVES, SPEED = "accuracy", "peers", "ablation", "curves", "training_speed"
-RANKING, TWO_STAGES, COLD_START, RETRIEVAL = "ranking", "two_stages", "cold_start", "retrieval"
+RANKING, TWO_STAGES, COLD_START, RETRIEVAL, PREDICTION = (
+    *("ranking", "two_stages", "cold_start", "retrieval", "prediction"),
+)
 
 
 def require(path: Path, hint: str) -> Path:

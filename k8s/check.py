@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 BIN = Path(sys.executable).parent
 # What `kubectl apply -k` is meant for; the rest is what these are made of.
-JOBS = ("publish", "refresh", "train")
+JOBS = ("predict", "publish", "refresh", "train")
 TARGETS = (*sorted(HERE.glob("overlays/*")), *(HERE / "jobs" / name for name in JOBS))
 NEWEST = 3
 

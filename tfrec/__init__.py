@@ -24,6 +24,7 @@ _PUBLIC = {
     "evaluate": "tfrec.evaluation",
     "evaluate_model": "tfrec.model_evaluation",
     "export": "tfrec.export",
+    "predict": "tfrec.batch_prediction",
     "load_settings": "tfrec.settings_file",
     "train": "tfrec.training",
 }

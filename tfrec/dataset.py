@@ -1,6 +1,6 @@
 """A dataset folder in memory: flat arrays of events, users one after another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -116,7 +116,9 @@ class Dataset(Facts):
             DataError: a file is missing, or one contradicts another.
         """
         facts = Facts.load(folder)
-        dataset = facts.with_sequences(_read_sequences(Path(folder), facts.schema))
+        dataset = facts.with_sequences(
+            read_sequences(sequence_files(Path(folder), facts.schema), facts.schema)
+        )
         if len(dataset.sequences.item) and dataset.sequences.item.max() >= dataset.items.size:
             row = dataset.sequences.item.max()
             raise DataError(f"{folder}: an event has item row {row}, beyond the vocabulary")
@@ -155,26 +157,55 @@ class Dataset(Facts):
         )
 
 
-def _read_sequences(folder: Path, schema: DatasetSchema) -> Sequences:
-    """Reads the shards and lays their lists end to end."""
+def sequence_files(folder: Path, schema: DatasetSchema) -> list[Path]:
+    """Returns the files of a dataset's sequences, in the order of users.
+
+    Raises:
+        DataError: there are not as many as the schema says.
+    """
     paths = sorted((folder / SEQUENCES_FOLDER).glob("*.parquet"))
     if len(paths) != schema.shards:
         raise DataError(
             f"{folder}/{SEQUENCES_FOLDER} has {len(paths)} shards, its schema says {schema.shards}"
         )
+    return paths
+
+
+def read_sequences(paths: Sequence[Path], schema: DatasetSchema) -> Sequences:
+    """Reads some of these files and lays their lists end to end.
+
+    Raises:
+        DataError: one is unreadable, or as `sequences_of`.
+    """
+    folder = paths[0].parent if paths else Path(SEQUENCES_FOLDER)
     try:
         table = pa.concat_tables([pq.read_table(path) for path in paths])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{folder} cannot be read: {error}. Prepare the log again.") from error
+    return sequences_of(table, schema, folder)
+
+
+def sequences_of(table: pa.Table, schema: DatasetSchema, folder: Path) -> Sequences:
+    """Returns the users of a table of `SEQUENCE_COLUMNS`.
+
+    Args:
+        table: a line a user.
+        schema: of the dataset.
+        folder: where the table comes from, for errors.
+
+    Raises:
+        DataError: a column is missing, or contradicts another.
+    """
+    try:
         columns = {name: _flat(table[name]) for name in EVENT_COLUMNS}
         context = {c.name: _flat(table[f"context.{c.name}"]) for c in schema.context}
-    except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise DataError(
-            f"{folder}/{SEQUENCES_FOLDER} cannot be read: {error}. Prepare the log again."
-        ) from error
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise DataError(f"{folder} cannot be read: {error}. Prepare the log again.") from error
     lengths = _lengths(table["item"])
     for name in (*EVENT_COLUMNS, *(f"context.{column}" for column in context)):
         if not np.array_equal(_lengths(table[name]), lengths):
             raise DataError(
-                f"{folder}/{SEQUENCES_FOLDER}: the lists of column {name!r} are not as long as those of "
+                f"{folder}: the lists of column {name!r} are not as long as those of "
                 "'item'. Prepare the log again."
             )
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -22,10 +22,10 @@ from tfrec.index.ids import ItemIds, id_array
 from tfrec.index.info import IndexInfo, ScannSettings
 from tfrec.index.scann import EXACT_BELOW, guided
 from tfrec.index.segment import Column, Segment, column_of
+from tfrec.left_out import LeaveOut
 from tfrec.query_embeddings import query_embeddings
 from tfrec.schema import FIRST_ROW
 from tfrec.settings_file import Override
-from tfrec.signatures import LeaveOut
 from tfrec.trained import TrainedModel
 
 Kind = Literal["auto", "exact", "scann"]

@@ -12,10 +12,11 @@ from tfrec.graph_index import ExactIndex
 from tfrec.layers.attention import MASKED
 from tfrec.layers.relations import Tensors
 from tfrec.layers.rules import RuleWeights
+from tfrec.left_out import barred_rows
 from tfrec.model import TwoTowerModel
 from tfrec.progress import track
 from tfrec.query import Query
-from tfrec.schema import PADDING_ROW, Repeats
+from tfrec.schema import PADDING_ROW
 
 ROWS_A_STEP = 16
 
@@ -124,15 +125,6 @@ def own_events(inputs: Tensors, row: tf.Tensor, place: tf.Tensor) -> tuple[tf.Te
     items = tf.where(mine, tf.gather(inputs["item"], row), PADDING_ROW)
     session = tf.gather_nd(inputs["request_session"], at)[:, None]
     return items, mine & tf.equal(tf.gather(inputs["session"], row), session)
-
-
-def barred_rows(own: tf.Tensor, in_session: tf.Tensor, repeats: Repeats) -> tf.Tensor:
-    """Returns the rows [Q, P] that cannot come again; PADDING_ROW elsewhere."""
-    if repeats == "never":
-        return own
-    if repeats == "across_sessions":
-        return tf.where(in_session, own, PADDING_ROW)
-    return tf.zeros_like(own)
 
 
 def query_windows(

@@ -1,7 +1,7 @@
 """A servable's signatures over a trained model, from raw ids to raw ids."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +11,8 @@ from tfrec.config import Settings
 from tfrec.dataset import Facts
 from tfrec.graph_index import ExactIndex
 from tfrec.layers.relations import Tensors
-from tfrec.prediction import barred_rows, own_events, second_scores
+from tfrec.left_out import LeaveOut, left_out
+from tfrec.prediction import own_events, second_scores
 from tfrec.query import Query
 from tfrec.ranking_requests import ListReader
 from tfrec.requests import RequestReader, sequence_specs
@@ -20,8 +21,6 @@ from tfrec.schema import PADDING_ROW
 from tfrec.second_stage import SecondStage
 from tfrec.servable import DEFAULT_SIGNATURE, SIGNATURES
 from tfrec.trained import TrainedModel
-
-LeaveOut = Literal["repeats", "session", "sequence"]
 
 
 class _Asked(NamedTuple):
@@ -138,13 +137,7 @@ class Servable(tf.Module):
 
     def _left_out(self, asked: _Asked) -> tf.Tensor:
         """[B, P or 2 P] int32, rows of the sequence that are never answered; PADDING_ROW elsewhere."""
-        barred = barred_rows(asked.own, asked.in_session, self.model.spec.repeats)
-        if self.leave_out == "sequence":
-            return asked.own
-        if self.leave_out == "session":
-            of_session = tf.where(asked.in_session, asked.own, PADDING_ROW)
-            return tf.concat([barred, of_session], axis=1)
-        return barred
+        return left_out(asked.own, asked.in_session, self.model.spec.repeats, self.leave_out)
 
     def _ask(self, inputs: Tensors) -> _Asked:
         batch, place = self.reader.read(inputs)

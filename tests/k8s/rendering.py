@@ -12,7 +12,10 @@ import yaml
 ROOT = Path(__file__).parents[2]
 KUBECTL = ROOT / ".venv-manifests" / "bin" / "kubectl"
 SERVING = ("overlays/gpu", "overlays/cpu", "overlays/canary", "overlays/gpu-tls")
-JOBS = ("jobs/train", "jobs/publish", "jobs/refresh", "overlays/train-gpu", "overlays/refresh-gpu")
+JOBS = (
+    *("jobs/train", "jobs/predict", "jobs/publish", "jobs/refresh"),
+    *("overlays/train-gpu", "overlays/refresh-gpu"),
+)
 
 Manifest = dict[str, Any]
 

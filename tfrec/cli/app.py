@@ -27,6 +27,7 @@ COMMANDS = (
     "settings",
     "train",
     "evaluate",
+    "predict",
     "export",
     "placement",
     "serve",
