@@ -36,7 +36,7 @@ def item_table(path: Path) -> pd.DataFrame:
     _require(path, table, "item_id")
     frame = table.to_pandas()
     if frame["item_id"].duplicated().any():
-        twice = frame["item_id"][frame["item_id"].duplicated()].iloc[0]
+        twice = frame["item_id"][frame["item_id"].duplicated()].tolist()[0]
         raise DataError(f"{path}: item_id {twice!r} stands twice; expected it once")
     for name in frame.columns.drop("item_id"):
         if not pd.api.types.is_numeric_dtype(frame[name]):

@@ -38,6 +38,9 @@ class RankingSettings(Frozen):
     balance: Literal["weights", "uncertainty"] = Field(
         "weights", description="uncertainty: the weights of all losses are learned (Kendall et al. 2018)"
     )
+    retrieval_score: bool = Field(
+        True, description="candidates are known by their score in retrieval, too, where that is learned"
+    )
     cross: int = Field(0, ge=0, le=16, description="cross layers (DCN-V2) over what is known of a candidate")
     sharing: Literal["shared", "mmoe", "ple"] = Field(
         "shared", description="what tasks share: all but the head, or experts; see tfrec.layers.experts"

@@ -132,8 +132,8 @@ def best_of(scores: tf.Tensor, rows: tf.Tensor | None, k: int) -> tuple[tf.Tenso
 def _top(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     """`tf.math.top_k` of [Q, C], of many columns by way of the k blocks with the highest maxima.
 
-    The k best lie in these, of equal scores those further left. Maxima are quickly found, and of them there are
-    C / BLOCK to keep the k best of, instead of C.
+    The k best lie in these, of equal scores those further left. Maxima are quickly found, and of them there
+    are C / BLOCK to keep the k best of, instead of C.
     """
     width = scores.shape[1]
     if width is None or width < MANY * BLOCK * k:

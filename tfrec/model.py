@@ -16,6 +16,7 @@ from tfrec.losses import SecondSums
 from tfrec.positives import ahead, further_weights
 from tfrec.query import Query
 from tfrec.ranking_task import RankingTask
+from tfrec.retrieval_scores import retrieval_scores
 from tfrec.schema import UNKNOWN_ROW
 from tfrec.spec import ModelSpec
 from tfrec.tasks import RetrievalTask
@@ -103,20 +104,28 @@ class TwoTowerModel(keras.Model):
             weights.append(1.0)
         if self.ranking_task is not None:
             lists = {name.removeprefix("list."): v for name, v in y.items() if name.startswith("list.")}
-            logits = self.rank(y_pred, lists["at"], lists, training=True)
+            logits = self.rank(y_pred, lists["at"], lists, training=True, fold=y["fold"])
             losses += tf.unstack(self.ranking_task(logits, lists))
             weights += [ranking.weight * task.weight for task in ranking.tasks.values()]
         if self.balance is not None:
             return self.balance(tf.stack(losses))
         return tf.reduce_sum(tf.stack(losses) * tf.constant(weights))
 
-    def rank(self, query: Query, at: tf.Tensor, lists: Tensors, training: bool | None = None) -> tf.Tensor:
+    def rank(
+        self,
+        query: Query,
+        at: tf.Tensor,
+        lists: Tensors,
+        training: bool | None = None,
+        fold: tf.Tensor | None = None,
+    ) -> tf.Tensor:
         """Returns the logits [M, C, T] of candidates, for `tfrec.ranking_task.log_probabilities`.
 
         Args:
             query: of packed rows.
             at: [M, 2] int32 rows and places of the requests that the lists answer.
-            lists: see `RankingLists.dense`.
+            lists: see `RankingLists.dense`; with `retrieval` [M, C] float32 where those scores are known.
+            fold: [B, P] int32, in training, whose users the rules must not know.
         """
         assert self.ranker is not None
         assert query.looked_at is not None
@@ -124,12 +133,19 @@ class TwoTowerModel(keras.Model):
         # The catalogue has features of what ever gets an event: they would tell as much as the id.
         known = tf.where(lists["hidden"], UNKNOWN_ROW, lists["candidate"])
         embedding = self.query_tower.embedding(known)
+        retrieval = None
+        if self.spec.scored:
+            retrieval = lists.get("retrieval")
+            if retrieval is None:
+                towers = self.query_tower, self.candidate_tower
+                retrieval = retrieval_scores(towers, query, at, known, fold)
         return self.ranker(
             lists,
             embedding * self.spec.settings.dimensions**0.5,
             tf.gather_nd(encoded.state, at),
             tf.gather(encoded.events, at[:, 0]),
             tf.gather_nd(encoded.visible, at),
+            retrieval,
             training=training,
         )
 

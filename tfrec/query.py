@@ -14,11 +14,13 @@ class Encoded(NamedTuple):
         state: [B, P, D] of the requests at all places.
         events: [B, P, D] of the events before them.
         visible: [B, P, P] bool, which events a request may look at.
+        item: [B, P] int32, of these events; PADDING_ROW where there is none.
     """
 
     state: tf.Tensor
     events: tf.Tensor
     visible: tf.Tensor
+    item: tf.Tensor
 
 
 class Query(NamedTuple):

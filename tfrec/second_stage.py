@@ -47,7 +47,7 @@ class SecondStage(tf.Module):
         """
         if self.formula is None:
             return {"score": retrieval}
-        found = probabilities(self.model, query, at, lists)
+        found = probabilities(self.model, query, at, lists | {"retrieval": retrieval})
         real = lists["candidate"] != PADDING_ROW
         tasks = {
             name: tf.where(real, found[..., place], 0.0)

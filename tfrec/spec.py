@@ -66,6 +66,11 @@ class ModelSpec(Frozen):
         return 0 if self.impressions is not None and self.impressions.sampled else 1
 
     @property
+    def scored(self) -> bool:
+        """Whether candidates are known by their score in retrieval, too."""
+        return self.ranking.retrieval_score and self.ranking.retrieval
+
+    @property
     def copies(self) -> bool:
         """Whether copy scores are used: only where items can come again."""
         return self.settings.copy_scores and self.recurs

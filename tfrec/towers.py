@@ -158,7 +158,7 @@ class QueryTower(keras.layers.Layer):
             rules = self.rules(self.norm(state), self.norm(events), batch, training=training)
             query = query._replace(rules=rules)
         if self.spec.ranking.tasks:
-            encoded = Encoded(self.norm(state), self.norm(events), related.visible)
+            encoded = Encoded(self.norm(state), self.norm(events), related.visible, batch["item"])
             query = query._replace(looked_at=encoded)
         return query
 

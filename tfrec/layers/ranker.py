@@ -10,7 +10,7 @@ from tfrec.layers.blocks import BLOCKS
 from tfrec.layers.cross import Cross
 from tfrec.layers.experts import Experts
 from tfrec.layers.relations import Tensors
-from tfrec.schema import PADDING_ROW
+from tfrec.schema import FIRST_ROW, PADDING_ROW
 from tfrec.spec import ModelSpec
 
 
@@ -19,10 +19,11 @@ class Ranker(keras.layers.Layer):
     """Lists of candidates -> logits of the tasks, each of the probability given its parent task.
 
     A candidate is the sum of what its embedding e, the request's state h, their product h ∘ e, its
-    statistics, the context of the request and the length of its list give; then come attention over the
-    events of the sequence (Zhou et al. 2018, DIN, here with the softmax of a Transformer) and blocks in which
-    the candidates of a list see each other (Pei et al. 2019, PRM); without such blocks one remains, in which
-    each sees itself alone. By setting the sum is crossed with itself first, and experts come before the head.
+    statistics, its score in retrieval, the context of the request and the length of its list give; then
+    come attention over the events of the sequence (Zhou et al. 2018, DIN, here with the softmax of a
+    Transformer) and blocks in which the candidates of a list see each other (Pei et al. 2019, PRM); without
+    such blocks one remains, in which each sees itself alone. By setting the sum is crossed with itself
+    first, and experts come before the head.
     Statistics are taken as log(1 + x), standardised; what is missing has a weight of its own.
 
     Args:
@@ -37,7 +38,9 @@ class Ranker(keras.layers.Layer):
         self.spec = ModelSpec.model_validate(spec)
         s, policy = self.spec.settings, self.dtype_policy
         own = self.spec.ranking
-        given = ("embedding", "state", "product", *(("statistics",) if self.spec.statistics else ()))
+        given = ["embedding", "state", "product"]
+        given += ["statistics"] if self.spec.statistics else []
+        given += ["retrieval"] if self.spec.scored else []
         self.parts = {
             name: keras.layers.Dense(s.dimensions, use_bias=name == "embedding", name=name, dtype=policy)
             for name in given
@@ -75,8 +78,9 @@ class Ranker(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         dimensions = self.spec.settings.dimensions
         shape = (None, None, dimensions)
+        widths = {"statistics": 2 * len(self.spec.statistics), "retrieval": 2}
         for name, layer in self.parts.items():
-            layer.build((None, None, 2 * len(self.spec.statistics)) if name == "statistics" else shape)
+            layer.build((None, None, widths.get(name, dimensions)))
         for layer in (self.cross, self.attention, self.attention_norm, *self.blocks, self.norm, self.experts):
             if layer is not None:
                 layer.build(shape)
@@ -99,6 +103,7 @@ class Ranker(keras.layers.Layer):
         state: tf.Tensor,
         events: tf.Tensor,
         visible: tf.Tensor,
+        retrieval: tf.Tensor | None = None,
         training: bool | None = None,
     ) -> tf.Tensor:
         """Returns logits [M, C, T].
@@ -110,11 +115,14 @@ class Ranker(keras.layers.Layer):
             state: [M, D] of the requests.
             events: [M, P, D], what the encoder says of the places of each request's row.
             visible: [M, P] bool, which of them the request may look at.
+            retrieval: [M, C] float32, the candidates' scores in retrieval; None: they are no input.
         """
         real = lists["candidate"] != PADDING_ROW
         given = {"embedding": embedding, "product": embedding * state[:, None]}
         if self.spec.statistics:
             given["statistics"] = self._statistics(lists["statistics"])
+        if retrieval is not None:
+            given["retrieval"] = _scores(retrieval, (lists["candidate"] >= FIRST_ROW) & ~lists["hidden"])
         x = tf.add_n([self.parts[name](value) for name, value in given.items()])
         x += (self.parts["state"](state) + self._circumstances(lists))[:, None]
         if self.cross is not None:
@@ -163,6 +171,12 @@ class Ranker(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": self.spec.model_dump(mode="json")}
+
+
+def _scores(score: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    """[M, C, 2] scores in retrieval, 0 where there is none, and where there is one."""
+    known &= tf.math.is_finite(score)
+    return tf.stack([tf.where(known, score, 0.0), tf.cast(known, tf.float32)], axis=-1)
 
 
 def _shape(x: tf.Tensor) -> list[tf.Tensor]:
