@@ -13,13 +13,14 @@ from tfrec.batch_answers import BatchAnswers, answer_requests
 from tfrec.batch_items import allowed_rows, known_of_items
 from tfrec.batch_parts import BatchFacts, finish, of_shard, part_path, plan, write_part
 from tfrec.batch_source import Source, lines_of, newest_time
-from tfrec.dataset import Dataset, Facts, sequence_files
+from tfrec.dataset import Dataset, Facts
 from tfrec.errors import DataError, SettingsError
 from tfrec.export import answering
 from tfrec.left_out import LeaveOut
 from tfrec.next_requests import with_next_requests
 from tfrec.progress import counted
 from tfrec.schema import PADDING_ROW, SCHEMA_FILE
+from tfrec.sequence_files import sequence_files
 from tfrec.settings_file import Override
 from tfrec.trained import TrainedModel
 
@@ -97,19 +98,16 @@ def predict(
         raise DataError(f"{folder} is not there: the model was trained on it. Name a dataset with --dataset.")
     facts = Facts.load(folder)
     files = sequence_files(folder, facts.schema)
-    if facts.schema.has_clock:
-        at = newest_time(files) + 1 if at is None else at
-    elif at is not None:
-        raise SettingsError(
-            f"at={at}: the log has positions for times; everybody asks after their last event"
-        )
+    at = _moment(facts, files, at)
     lines, strangers = lines_of(files, users)
     parts = plan(lines, len(strangers), chunk)
     rows = allowed_rows(trained.facts, allow, exclude, filters)
     known = known_of_items(trained, statistics)
     job = BatchFacts(
         space=trained.space,
-        dataset=_checksum((folder / SCHEMA_FILE).read_bytes()),
+        dataset=_checksum(
+            (folder / SCHEMA_FILE).read_bytes(), *(b"%d" % file.stat().st_size for file in files)
+        ),
         users="" if users is None else _checksum(*sorted(str(user).encode() for user in users)),
         k=k,
         at=at,
@@ -125,21 +123,33 @@ def predict(
     to_do = [part for part in mine if not part_path(out, part.number, len(parts)).exists()]
     k = min(k, len(trained.facts.catalogue))
     model = BatchAnswers(trained, settings, k, leave_out=leave_out, allowed=rows, statistics=known)
-    answered, source = 0, Source(files, facts, strangers)
-    total = sum(len(part.rows) for part in to_do)
-    with counted("answering", total, "users", quiet=quiet) as advance:
+    source = Source(files, facts, strangers)
+    users_now = sum(len(part.rows) for part in to_do)
+    with counted("answering", users_now, "users", quiet=quiet) as advance:
         for part in to_do:
-            asked, positions = with_next_requests(source.dataset(part).in_rows_of(trained.facts), at)
-            keys = pd.util.hash_array(asked.sequences.user_id).view(np.int64)
-            found = answer_requests(model, asked, positions, keys)
-            write_part(part_path(out, part.number, len(parts)), _columns(trained.facts, asked, found))
-            answered += len(positions)
-            advance(len(positions))
-    return Predicted(answered, len(mine) - len(to_do), len(parts), finish(out, len(parts)), len(strangers))
+            asked = source.dataset(part).in_rows_of(trained.facts)
+            write_part(part_path(out, part.number, len(parts)), _answers(model, trained.facts, asked, at))
+            advance(len(part.rows))
+    return Predicted(users_now, len(mine) - len(to_do), len(parts), finish(out, len(parts)), len(strangers))
 
 
-def _columns(facts: Facts, asked: Dataset, found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _moment(facts: Facts, files: Sequence[Path], at: int | None) -> int | None:
+    """When all ask: as wanted, or at the end of the log; None: after their last event."""
+    if facts.schema.has_clock:
+        return newest_time(files) + 1 if at is None else at
+    if at is not None:
+        raise SettingsError(
+            f"at={at}: the log has positions for times; everybody asks after their last event"
+        )
+    return None
+
+
+def _answers(model: BatchAnswers, facts: Facts, users: Dataset, at: int | None) -> dict[str, np.ndarray]:
     """The columns of a part's file."""
+    asked, positions = with_next_requests(users, at)
+    # What is drawn by lot depends on the user, and not on who else is in the part.
+    keys = pd.util.hash_array(asked.sequences.user_id).view(np.int64)
+    found = answer_requests(model, asked, positions, keys)
     rows = found["row"]
     user, place = np.nonzero(rows != PADDING_ROW)
     tasks = [name for name in found if name not in ("row", "score")]

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tfrec.batch_parts import Part
-from tfrec.dataset import Dataset, Facts, sequences_of
+from tfrec.dataset import Dataset, Facts
 from tfrec.errors import DataError
+from tfrec.sequence_files import sequences_of
 from tfrec.sequences import Sequences
 
 
