@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import scipy.sparse as sp
 
+from tfrec.index.exact import best_of
 from tfrec.schema import FIRST_ROW, ItemFeature
 from tfrec.vocabulary import Vocabulary
 
@@ -46,10 +47,9 @@ def similar_items(
     step = max(1, _CELLS // max(len(catalogue), 1))
     places, likeness = [np.zeros((0, most), np.int64)], [np.zeros((0, most), np.float32)]
     for begin in range(0, len(new), step):
-        like = (one[begin : begin + step] @ other.T).toarray()
-        best = np.argsort(-like, axis=1, kind="stable")[:, :most]
+        best, like = best_of((one[begin : begin + step] @ other.T).toarray().astype(np.float32), most)
         places.append(best)
-        likeness.append(np.take_along_axis(like, best, axis=1).astype(np.float32))
+        likeness.append(like)
     return np.concatenate(places), np.concatenate(likeness)
 
 
