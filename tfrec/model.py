@@ -67,6 +67,15 @@ class TwoTowerModel(keras.Model):
         self.candidate_tower.build()
         if self.ranker is not None:
             self.ranker.build()
+            # Of each task a and b: probabilities are sigmoid(a logit(p) + b); see `tfrec.calibration`.
+            self.calibration = self.add_weight(
+                name="calibration",
+                shape=(len(self.spec.ranking.tasks), 2),
+                initializer="zeros",
+                trainable=False,
+                dtype="float32",
+            )
+            self.calibration.assign([[1.0, 0.0]] * len(self.spec.ranking.tasks))
         if self.balance is not None:
             self.balance.build()
         self.target_share = self.add_weight(

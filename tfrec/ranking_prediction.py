@@ -16,6 +16,8 @@ from tfrec.ranking_facts import value_facts
 from tfrec.ranking_lists import RankingLists
 from tfrec.ranking_task import log_probabilities
 
+LEAST = 1e-6
+"""No probability counts as nearer to 0 or 1, where it is corrected."""
 LISTS_AT_ONCE = 256
 """They attend to a row of events each, and to each other's candidates: memory is what limits them."""
 
@@ -73,4 +75,14 @@ def probabilities(model: TwoTowerModel, query: Query, at: tf.Tensor, lists: Tens
         if task.kind == "regression" and spec.impressions is not None:
             facts = value_facts(spec.impressions, task.label)
             chances[place] = facts.mean + facts.std * logits[..., place]
+        else:
+            scale, shift = tf.unstack(tf.convert_to_tensor(model.calibration)[place])
+            chances[place] = _calibrated(chances[place], scale, shift)
     return tf.stack(chances, axis=-1)
+
+
+def _calibrated(chance: tf.Tensor, scale: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """sigmoid(scale · logit(p) + shift); p itself where nothing was fitted."""
+    p = tf.clip_by_value(chance, LEAST, 1 - LEAST)
+    corrected = tf.sigmoid(scale * (tf.math.log(p) - tf.math.log1p(-p)) + shift)
+    return tf.where(tf.equal(scale, 1.0) & tf.equal(shift, 0.0), chance, corrected)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec.calibration import calibrate
 from tfrec.checkpoints import Checkpoints
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
@@ -74,6 +75,8 @@ def train(
     if run.state.epoch < settings.training.epochs and not run.is_over():
         _fit(run, epochs, work, callbacks)
     trained = run.result(dataset, time.perf_counter() - began)
+    if run.shown is not None and len(run.shown):
+        calibrate(trained.model, dataset, run.shown, quiet=quiet)
     trained.training["dataset"] = os.path.relpath(dataset_folder, out)
     with whole_folder(out, overwrite=overwrite) as folder:
         trained.save(folder)

@@ -66,8 +66,9 @@ class Heirs:
 
     def save(self, folder: Path) -> None:
         """Writes them into a folder, if there are any."""
+        arrays: tuple[NDArray[Any], ...] = (self.row, self.like, self.weight)
         if len(self.row):
-            for name, array in zip(FILES, (self.row, self.like, self.weight), strict=True):
+            for name, array in zip(FILES, arrays, strict=True):
                 np.save(folder / f"{name}.npy", array)
 
     @classmethod
