@@ -16,7 +16,7 @@ import pytest
 from google.protobuf import text_format
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from tests.serving.test_channel import Pair, make_pair
+from tests.serving.certificates import Pair, make_pair
 from tests.serving.tf_serving_messages import messages
 
 CONFIG = Path(__file__).parents[2] / "serving" / "config"

@@ -10,7 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving.health_check import complaint, main
 from serving.server import Server
-from tests.serving.test_channel import Pair, make_pair
+from tests.serving.certificates import Pair, make_pair
 
 Status = health_pb2.HealthCheckResponse
 

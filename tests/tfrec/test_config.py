@@ -94,6 +94,7 @@ CHANGES = {
     "ranking.tasks": "{click: {label: click}}",
     "ranking.weight": 3,
     "ranking.retrieval": False,
+    "ranking.retrieval_score": False,
     "ranking.balance": "uncertainty",
     "ranking.cross": 1,
     "ranking.sharing": "mmoe",

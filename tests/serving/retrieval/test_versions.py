@@ -22,7 +22,7 @@ REJECTED = 'tfrec_versions_rejected_total{name="shop"}'
 def test_items_come_and_go(made: Made, index: Path, asked: Asked, eventually: Eventually) -> None:
     inputs = asked_of(made)
     frame = {"item_id": [900, 901], "colour": ["red", None], "tags": [["a"], []], "price": [3.0, np.nan]}
-    index_new_items(made.folder / "model", index, pd.DataFrame(frame))
+    index_new_items(made.folder / "model", index, pd.DataFrame(frame), inherit=0)
     eventually(lambda: asked.searched(inputs) == 2)
     new = np.tile(np.array([900, 901]), (len(inputs["length"]), 1))
     found = asked.predict(inputs | {"allow_item_id": new})
