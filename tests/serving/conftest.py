@@ -111,7 +111,7 @@ def eventually() -> Callable[[Callable[[], Any]], None]:
     """`eventually(check)`: asks until it holds, and fails instead of hanging where it never does."""
 
     def ask(check: Callable[[], Any]) -> None:
-        last = time.monotonic() + 60
+        last = time.monotonic() + 180
         while not check():
             assert time.monotonic() < last, "it never came to hold"
 
