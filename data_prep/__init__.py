@@ -1,6 +1,7 @@
 """Logs -> datasets, with pandas and Arrow; no TensorFlow here."""
 
+from data_prep.engines import DaskOptions
 from data_prep.options import PrepareOptions
 from data_prep.prepare import prepare
 
-__all__ = ["PrepareOptions", "prepare"]
+__all__ = ["DaskOptions", "PrepareOptions", "prepare"]

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.items import ItemTable
-from data_prep.log import Column
-from data_prep.vocabularies import train_values
+from data_prep.vocabularies import TrainValues
 from data_prep.words import SUFFIX, words_of
 from tfrec.errors import DataError
 from tfrec.schema import FIRST_ROW, ItemFeature
@@ -18,32 +17,30 @@ class Catalogue:
     """The catalogue of a dataset.
 
     Attributes:
+        items: of train events.
         frame: `item_id`, `train_count`, and the source's columns, in row order.
-        rows: [E] int32 item rows of the log's events; UNKNOWN_ROW where it is in no train event.
         features: of the schema.
         vocabularies: raw values of each feature in row order.
         names: columns that name an item to people.
     """
 
+    items: TrainValues
     frame: pd.DataFrame
-    rows: np.ndarray
     features: tuple[ItemFeature, ...]
     vocabularies: dict[str, pd.Index]
     names: tuple[str, ...]
 
 
-def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) -> Catalogue:
-    """Lays out the items of train events by falling count, ties by id, and joins their features.
+def build_catalogue(laid: TrainValues, items: ItemTable | None) -> Catalogue:
+    """Joins the items of train events, as they are laid out, with their features.
 
     Args:
-        item: of the log.
-        train: [E] bool, which events are train.
+        laid: items by falling count, ties by id.
         items: what the source knows of items.
 
     Raises:
         DataError: none of the items is in the log.
     """
-    laid = train_values(item, train)
     frame = pd.DataFrame({"item_id": laid.values, "train_count": laid.counts})
     features: list[ItemFeature] = []
     vocabularies: dict[str, pd.Index] = {}
@@ -56,7 +53,7 @@ def build_catalogue(item: Column, train: np.ndarray, items: ItemTable | None) ->
             if vocabulary is not None:
                 vocabularies[feature.name] = vocabulary
     names = items.names if items is not None else ()
-    return Catalogue(frame, laid.rows, tuple(features), vocabularies, names)
+    return Catalogue(laid, frame, tuple(features), vocabularies, names)
 
 
 def _one_line_each(frame: pd.DataFrame, ids: pd.Index) -> pd.DataFrame:

@@ -1,6 +1,8 @@
 """Files of a log as Arrow tables: CSV, Parquet and JSON lines, gzipped or not."""
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,14 +60,26 @@ def read_file(path: Path, columns: Sequence[str] | None = None) -> FileTable:
         DataError: the file is empty, binary, unreadable, or lacks a column.
     """
     try:
-        kind = _kind_by_name(path) or _kind_by_content(path)
+        kind = file_kind(path)
         if kind == "parquet":
-            names = column_names(path)
-            table = pq.read_table(path, columns=present(path, columns, names))
-            table.validate(full=True)
-            return FileTable(path, _without_views(table))
+            table = pq.read_table(path, columns=present(path, columns, column_names(path)))
+            return FileTable(path, _sound(table))
         _refuse_binary(path)
         return read_json_lines(path, columns) if kind == "json" else read_text(path, columns)
+    except READING_ERRORS as error:
+        raise DataError(f"{path} cannot be read: {str(error)[:300]}") from error
+
+
+def read_row_groups(path: Path, columns: Sequence[str], groups: Sequence[int]) -> pa.Table:
+    """Reads columns of row groups of a Parquet file, as `read_file` reads all of it.
+
+    Raises:
+        DataError: the file is unreadable, or lacks a column.
+    """
+    wanted = present(path, columns, column_names(path))
+    try:
+        with pq.ParquetFile(path) as file:
+            return _sound(file.read_row_groups(groups, columns=wanted))
     except READING_ERRORS as error:
         raise DataError(f"{path} cannot be read: {str(error)[:300]}") from error
 
@@ -82,14 +96,63 @@ def column_names(path: Path) -> list[str]:
         raise DataError(f"{path} cannot be read: {str(error)[:300]}") from error
 
 
+@dataclass(frozen=True)
+class LogFile:
+    """A file of a log that is yet to be read.
+
+    Attributes:
+        path: of the file.
+        columns: to read.
+        whole: reads files of a form of their own; None: those that `read_file` reads.
+    """
+
+    path: Path
+    columns: Sequence[str]
+    whole: Callable[[Path, Sequence[str]], FileTable] | None = None
+
+    def read(self) -> FileTable:
+        """Reads the file.
+
+        Raises:
+            DataError: it cannot be read, or lacks a column.
+        """
+        return (self.whole or read_file)(self.path, self.columns)
+
+
+@contextlib.contextmanager
+def spoken() -> Iterator[None]:
+    """Says in words what the system refuses: a folder without permission, a broken disk.
+
+    Raises:
+        DataError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or 'the log'} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
+
+
+def log_files(paths: Sequence[Path], columns: Sequence[str]) -> list[LogFile]:
+    """Returns the files of a log, as `list_files` lists them."""
+    return [LogFile(path, columns) for path in list_files(paths)]
+
+
 def read_files(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[FileTable]:
     """Reads the files of a log one after another."""
     for path in list_files(paths):
         yield read_file(path, columns)
 
 
-def _without_views(table: pa.Table) -> pa.Table:
-    """Text of view types, which little of Arrow can compute on, as text; without notes of the writer."""
+def file_kind(path: Path) -> str:
+    """Returns `csv`, `parquet` or `json`: what a file is by its name, else by its first bytes."""
+    return _kind_by_name(path) or _kind_by_content(path)
+
+
+def _sound(table: pa.Table) -> pa.Table:
+    """A table that holds what it says; text of view types, which little of Arrow can compute on, as text."""
+    table.validate(full=True)
     columns = {
         name: column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
         for name, column in zip(table.column_names, table.columns, strict=True)

@@ -9,7 +9,7 @@ from data_prep.impression_options import ImpressionOptions
 from data_prep.impression_rows import read_lists, read_shown_items
 from data_prep.impressions import Impressions
 from data_prep.options import PrepareOptions
-from data_prep.rejected import rejected_rows, too_many
+from data_prep.rejected import RejectedSummary, rejected_rows, too_many
 from tfrec.errors import DataError
 
 
@@ -49,7 +49,7 @@ def read_impressions(asked: ImpressionOptions, log: PrepareOptions) -> tuple[Imp
     bad = np.logical_or.reduce(list(reasons.values()))
     rejected = rejected_rows(files, table, bad, reasons)
     if len(rejected) / rows > log.max_rejected_share or bad.all():
-        raise DataError(too_many(rejected, rows, log.max_rejected_share, names))
+        raise DataError(too_many(RejectedSummary.of(rejected), rows, log.max_rejected_share, names))
     return impressions.by_time(), rejected
 
 

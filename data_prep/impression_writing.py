@@ -7,11 +7,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.facts import context_facts
+from data_prep.facts import context_facts, learned, rows_or_numbers
 from data_prep.impression_table import ImpressionTable
 from data_prep.log import Column
+from data_prep.moments import Moments
 from data_prep.splits import TEST, TRAIN, VAL
-from data_prep.vocabularies import TrainValues, train_values
+from data_prep.vocabularies import TrainValues, value_counts
 from tfrec.schema import FIRST_ROW, IMPRESSIONS_FILE, UNKNOWN_ROW, ImpressionFacts, Statistic, Value
 
 
@@ -29,10 +30,12 @@ def write_impressions(
     impressions, heads = table.impressions, table.impressions.heads
     train = table.role == TRAIN
     places = pa.array(impressions.offsets.astype(np.int32))
-    contexts = {
-        name: train_values(values, train) if isinstance(values, Column) else values
-        for name, values in heads.context.items()
-    }
+    contexts = learned(
+        {
+            name: value_counts(values, train) if isinstance(values, Column) else Moments.of(values[train])
+            for name, values in heads.context.items()
+        }
+    )
     columns = {
         "impression_id": pa.array(heads.id.values[heads.id.codes]),
         "user_id": pa.array(heads.user.values[heads.user.codes]),
@@ -48,14 +51,14 @@ def write_impressions(
         columns["session"] = pa.array(heads.session)
     if impressions.stands_for is not None:
         columns["stands_for"] = pa.ListArray.from_arrays(places, pa.array(impressions.stands_for))
-    for name, found in contexts.items():
-        columns[f"context.{name}"] = pa.array(found.rows if isinstance(found, TrainValues) else found)
+    for name, column in heads.context.items():
+        columns[f"context.{name}"] = pa.array(rows_or_numbers(column, contexts[name]))
     pq.write_table(pa.table(columns), folder / IMPRESSIONS_FILE, compression="zstd")
     shown_in_train = train[impressions.of_candidate]
     facts = ImpressionFacts(
         labels=tuple(impressions.labels),
         values=tuple(_value(name, v[shown_in_train]) for name, v in impressions.values.items()),
-        context=context_facts(contexts, train),
+        context=context_facts(contexts),
         statistics=tuple(_statistic(name, v[shown_in_train]) for name, v in table.statistics.items()),
         train=int(train.sum()),
         val=int((table.role == VAL).sum()),

@@ -10,6 +10,7 @@ import pandas as pd
 from data_prep.file_table import present
 from data_prep.files import read_file
 from data_prep.names import fits_a_file
+from data_prep.options import PrepareOptions
 from data_prep.words import SUFFIX
 from tfrec.errors import DataError, SettingsError
 
@@ -86,6 +87,24 @@ def read_items(path: Path, id_column: str) -> ItemTable:
     kinds = {name: found_kind(frame[name]) for name in columns}
     features = {name: kind for name, kind in kinds.items() if kind != "name"}
     return ItemTable(frame, features, tuple(name for name in columns if kinds[name] == "name"))
+
+
+def own_items(options: PrepareOptions) -> ItemTable | None:
+    """Reads the file of items that the options name; None where they name none."""
+    if options.items_file is None:
+        return None
+    return read_items(options.items_file, options.items_id or options.item)
+
+
+def forced(items: ItemTable | None, options: PrepareOptions) -> ItemTable | None:
+    """Returns items with the kinds of features that the options force.
+
+    Raises:
+        SettingsError: there are no items.
+    """
+    if items is None and options.features:
+        raise SettingsError("--feature names columns of items, but there are none: name a file with --items")
+    return items.forced(options.features) if items is not None else None
 
 
 def found_kind(column: pd.Series) -> str:

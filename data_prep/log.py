@@ -33,6 +33,7 @@ class Log:
         event: event types.
         session: raw session ids; None where sessions come from gaps.
         context: categorical columns, or [E] float32 numbers.
+        lot: [E] uint32, which order the events of an unordered session; None where sessions are ordered.
         event_id: [E] int64 where the source has its own; else None.
         role: [E] int8 where the source has its own split; else None.
     """
@@ -43,6 +44,7 @@ class Log:
     event: Column
     session: Column | None = None
     context: dict[str, Column | np.ndarray] = field(default_factory=dict)
+    lot: np.ndarray | None = None
     event_id: np.ndarray | None = None
     role: np.ndarray | None = None
 
@@ -66,6 +68,7 @@ class Log:
                 name: column.take(at) if isinstance(column, Column) else column[at]
                 for name, column in self.context.items()
             },
+            lot=None if self.lot is None else self.lot[at],
             event_id=None if self.event_id is None else self.event_id[at],
             role=None if self.role is None else self.role[at],
         )

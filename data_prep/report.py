@@ -18,6 +18,10 @@ class Report:
         """Notes a step."""
         self.steps.append((step, taken, left))
 
+    def take(self, step: str, taken: int) -> None:
+        """Notes a step that takes events away from those that the one before it has left."""
+        self.add(step, taken, self.steps[-1][2] - taken)
+
     def show(self, schema: DatasetSchema, console: Console) -> None:
         """Prints the steps and what the dataset holds."""
         table = Table(title=f"Cleaning of {schema.source}", title_justify="left")

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data_prep.log import Log
+from data_prep.lots import by_lot
 from data_prep.options import PrepareOptions
 
 
@@ -22,7 +23,7 @@ def sort_events(log: Log, options: PrepareOptions) -> Log:
     place = _session_places(user, log.session.codes, log.time)
     if options.ordered_sessions:
         return log.take(np.lexsort((log.time, place)))
-    return log.take(_by_lot(place, options.seed))
+    return shuffle_inside(log, place)
 
 
 def with_positions(log: Log) -> Log:
@@ -31,9 +32,10 @@ def with_positions(log: Log) -> Log:
     return replace(log, time=user.groupby(user.to_numpy()).cumcount().to_numpy(np.int64))
 
 
-def shuffle_inside(log: Log, session: np.ndarray, seed: int) -> Log:
-    """Returns the events with the order inside each session drawn by lot."""
-    return log.take(_by_lot(session, seed))
+def shuffle_inside(log: Log, session: np.ndarray) -> Log:
+    """Returns the events in the order of sessions, and by lot inside each."""
+    assert log.lot is not None
+    return log.take(by_lot(session, log.lot))
 
 
 def with_session_times(log: Log, session: np.ndarray) -> Log:
@@ -82,6 +84,8 @@ def _begins(session: np.ndarray) -> np.ndarray:
 def _session_places(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> np.ndarray:
     """[E] int32 the place of each event's session in the order of users, then of first events.
 
+    Sessions of a user that begin at one time keep the order in which they begin in the log.
+
     Args:
         user: [E] ranks.
         session: [E] codes; the same code with another user is another session.
@@ -93,20 +97,12 @@ def _session_places(user: np.ndarray, session: np.ndarray, time: np.ndarray) -> 
     new = (np.diff(user[order]) != 0) | (np.diff(session[order]) != 0)
     first = np.append(0, np.flatnonzero(new) + 1)
     start = np.minimum.reduceat(time[order], first)
+    row = order[first]  # `lexsort` is stable: the first of a session here is its first in the log
     rank = np.empty(len(first), np.int32)
-    rank[np.lexsort((start, user[order[first]]))] = np.arange(len(first), dtype=np.int32)
+    rank[np.lexsort((row, start, user[row]))] = np.arange(len(first), dtype=np.int32)
     place = np.empty(len(time), np.int32)
     place[order] = np.repeat(rank, np.diff(np.append(first, len(time))))
     return place
-
-
-def _by_lot(group: np.ndarray, seed: int) -> np.ndarray:
-    """Returns the order of groups, [E] numbers, that draws lots inside each."""
-    # One number for both, since NumPy sorts one key many times as fast as two.
-    keys = group.astype(np.int64)
-    keys *= len(group)
-    keys += np.random.default_rng(seed).permutation(np.arange(len(group), dtype=np.int32))
-    return np.argsort(keys)
 
 
 def _rank(log: Log) -> np.ndarray:

@@ -9,7 +9,9 @@ from data_prep.times import A_DAY
 TRAIN, VAL, TEST = 0, 1, 2
 
 
-def roles(split: Split, user: np.ndarray, session: np.ndarray, time: np.ndarray, days: int) -> np.ndarray:
+def roles(
+    split: Split, user: np.ndarray, session: np.ndarray, time: np.ndarray, days: int, end: int
+) -> np.ndarray:
     """Returns the role of each event: [E] int8, places in `tfrec.schema.ROLES`.
 
     Args:
@@ -21,6 +23,7 @@ def roles(split: Split, user: np.ndarray, session: np.ndarray, time: np.ndarray,
         session: [E] numbers over all users, rising.
         time: [E] unix seconds.
         days: of `global_time`.
+        end: the log's last time, of `global_time`.
     """
     if split == "leave_one_out":
         left = _to_the_end(user)
@@ -29,7 +32,7 @@ def roles(split: Split, user: np.ndarray, session: np.ndarray, time: np.ndarray,
         return _last_session(user, session)
     if split == "global_time":
         start = pd.Series(time).groupby(session).transform("min").to_numpy()
-        end, span = time.max(initial=0), days * A_DAY
+        span = days * A_DAY
         return np.select([start > end - span, start > end - 2 * span], [TEST, VAL], TRAIN).astype(np.int8)
     return np.full(len(user), TRAIN, np.int8)
 

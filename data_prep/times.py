@@ -1,7 +1,10 @@
 """Times of any form as unix seconds, or as an order; what is none is marked."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,11 @@ from data_prep.values import as_numbers
 A_DAY = 86_400
 PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6}
 LARGEST = 2**62
+TimeForm = Literal["timestamps", "iso", "s", "ms", "us", "positions", "whole positions"]
+"""How the times of a whole log are read."""
+
+SIZES: tuple[tuple[TimeForm, float], ...] = (("s", 1e11), ("ms", 1e14), ("us", np.inf))
+"""Units, and what their numbers stay below: seconds below the year 5138."""
 
 
 @dataclass(frozen=True)
@@ -32,40 +40,145 @@ class Times:
     expected: str = "no time between 1970 and tomorrow"
 
 
+@dataclass(frozen=True)
+class TimeFacts:
+    """What tells the form of the times of a log; of parts of it, those of the whole follow.
+
+    Attributes:
+        given: how many values there are.
+        sizes: of the numbers among them, for each unit of `SIZES`: how many are of its size, the least and
+            the greatest.
+        temporal: the column has a type of moments.
+        whole: all are integers of 64 bits.
+    """
+
+    given: int
+    sizes: tuple[tuple[int, float, float], ...]
+    temporal: bool
+    whole: bool
+
+
+class RawTimes:
+    """The times of a column, before it is known how those of the whole log are to be read.
+
+    Args:
+        values: numbers, timestamps, dates or text.
+    """
+
+    def __init__(self, values: pa.Array) -> None:
+        self._values = values
+
+    @cached_property
+    def _numbers(self) -> np.ndarray:
+        return as_numbers(self._values)
+
+    def facts(self, unit: TimeUnit, *, has_clock: bool | None) -> TimeFacts:
+        """Returns what `time_form` wants to know.
+
+        Raises:
+            pa.ArrowException: the values are of a type that holds no times.
+        """
+        temporal = pa.types.is_temporal(self._values.type)
+        of_size = unit == "auto" and has_clock is not False and not temporal
+        return TimeFacts(
+            given=len(self._values) - self._values.null_count,
+            sizes=tuple(_sizes(np.abs(self._numbers[np.isfinite(self._numbers)]))) if of_size else (),
+            temporal=temporal,
+            whole=has_clock is False and _as_integers(self._values) is not None,
+        )
+
+    def read(self, form: TimeForm) -> Times:
+        """Reads the times.
+
+        Raises:
+            pa.ArrowException: the values are of a type that holds no times.
+        """
+        if form == "timestamps":
+            seconds = self._values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
+            return _times(as_numbers(seconds), form)
+        if form == "iso":
+            return _iso(self._values)
+        if form in PER_SECOND:
+            return _times(np.floor(self._numbers / PER_SECOND[form]), form)
+        whole = _as_integers(self._values) if form == "whole positions" else None
+        if whole is not None:  # beyond 2⁵³ a float would lose the order
+            found, readable = whole.fill_null(0).to_numpy(), whole.is_valid().to_numpy(zero_copy_only=False)
+        else:
+            readable = np.abs(self._numbers) < LARGEST
+            found = np.where(readable, self._numbers, 0).astype(np.int64)
+        return Times(found, readable, "positions", "no number")
+
+
+def time_form(parts: Sequence[TimeFacts], unit: TimeUnit, *, has_clock: bool | None) -> TimeForm:
+    """Returns how the times of a log are read.
+
+    Args:
+        parts: facts of all parts of the log.
+        unit: of numbers, `iso` for text such as 2024-02-29T12:00:00Z (UTC where no zone is given), or `auto`:
+            found out by what most values are, and by their size.
+        has_clock: False: any numbers, which give an order.
+    """
+    if has_clock is False:
+        return "whole positions" if all(part.whole for part in parts) else "positions"
+    if any(part.temporal for part in parts):
+        return "timestamps"
+    if unit != "auto":
+        return unit
+    sizes = [_merged([part.sizes[at] for part in parts]) for at in range(len(SIZES))]
+    numbers = sum(count for count, _, _ in sizes)
+    if 2 * numbers < sum(part.given for part in parts):
+        return "iso"
+    middle = (_ranked(sizes, (numbers - 1) // 2) + _ranked(sizes, numbers // 2)) / 2 if numbers else 0.0
+    return next(unit for unit, limit in SIZES if middle < limit)
+
+
 def read_times(values: pa.Array, unit: TimeUnit) -> Times:
     """Reads times as unix seconds.
 
     Args:
-        values: numbers, timestamps, dates or text.
-        unit: of numbers, `iso` for text such as 2024-02-29T12:00:00Z (UTC where no zone is given),
-            or `auto`: found out by what most values are, and by their size.
+        values: all times of a log: numbers, timestamps, dates or text.
+        unit: as of `time_form`.
 
     Raises:
         pa.ArrowException: the values are of a type that holds no times.
     """
-    if pa.types.is_temporal(values.type):
-        seconds = values.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
-        return _times(as_numbers(seconds), "timestamps")
-    if unit == "iso":
-        return _iso(values)
-    numbers = as_numbers(values)
-    finite = np.isfinite(numbers)
-    if unit == "auto" and 2 * finite.sum() < len(values) - values.null_count:
-        return _iso(values)
-    found = unit if unit != "auto" else _unit_of(numbers[finite])
-    return _times(np.floor(numbers / PER_SECOND[found]), found)
+    raw = RawTimes(values)
+    return raw.read(time_form([raw.facts(unit, has_clock=None)], unit, has_clock=None))
 
 
-def read_positions(values: pa.Array) -> Times:
-    """Reads times that are no clock times: any numbers, which give an order."""
-    try:  # beyond 2⁵³ a float would lose the order
-        whole = values.cast(pa.int64())
-        found, readable = whole.fill_null(0).to_numpy(), whole.is_valid().to_numpy(zero_copy_only=False)
+def _sizes(numbers: np.ndarray) -> list[tuple[int, float, float]]:
+    """For each unit of `SIZES` how many numbers are of its size, the least and the greatest."""
+    found, begin = [], 0.0
+    for _, end in SIZES:
+        of = numbers[(numbers >= begin) & (numbers < end)]
+        found.append((len(of), float(of.min(initial=np.inf)), float(of.max(initial=-np.inf))))
+        begin = end
+    return found
+
+
+def _merged(sizes: Sequence[tuple[int, float, float]]) -> tuple[int, float, float]:
+    counts, least, greatest = zip(*sizes, strict=True)
+    return sum(counts), min(least), max(greatest)
+
+
+def _ranked(sizes: Sequence[tuple[int, float, float]], rank: int) -> float:
+    """A number of the same size as the one of this rank; the very one at either end of a size.
+
+    The middle of an even count is the mean of two neighbours. Of one size, any number of it tells the same
+    size; of two, they are the greatest of the one and the least of the other.
+    """
+    for count, least, greatest in sizes:
+        if rank < count:
+            return greatest if rank == count - 1 else least
+        rank -= count
+    raise IndexError(rank)
+
+
+def _as_integers(values: pa.Array) -> pa.Array | None:
+    try:
+        return values.cast(pa.int64())
     except pa.ArrowInvalid:
-        numbers = as_numbers(values)
-        readable = np.abs(numbers) < LARGEST
-        found = np.where(readable, numbers, 0).astype(np.int64)
-    return Times(found, readable, "positions", "no number")
+        return None
 
 
 def _iso(values: pa.Array) -> Times:
@@ -74,12 +187,6 @@ def _iso(values: pa.Array) -> Times:
     )
     seconds = moments.astype("datetime64[s, UTC]").astype("int64").to_numpy().astype(np.float64)
     return _times(np.where(moments.isna(), np.nan, seconds), "iso")
-
-
-def _unit_of(numbers: np.ndarray) -> str:
-    """Seconds below 10¹¹ (the year 5138), milliseconds below 10¹⁴, else microseconds."""
-    middle = float(np.median(np.abs(numbers))) if len(numbers) else 0.0
-    return "s" if middle < 1e11 else "ms" if middle < 1e14 else "us"
 
 
 def _times(seconds: np.ndarray, unit: str) -> Times:

@@ -1,5 +1,8 @@
 """Raw values of any file as codes and numbers; what is missing is marked."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,52 +13,97 @@ from data_prep.log import Column
 MAX_ID_BYTES = 1024
 
 
-def encode(values: pa.Array, *, integers: bool = True) -> Column:
-    """Returns the codes and values of a column of ids: integers where all are, else strings.
+@dataclass(frozen=True)
+class Numbers:
+    """Whether the values of a column, or of a part of it, are numbers.
 
-    Text is an integer only where it would be written the same again ("007" stays text). Missing
-    values, empty text and NaN have the code -1.
+    Attributes:
+        all: none of them is anything else.
+        any: there is a value.
+    """
+
+    all: bool
+    any: bool
+
+    @classmethod
+    def together(cls, parts: "Iterable[Numbers]") -> "Numbers":
+        """Returns the answer for all parts of a column."""
+        parts = list(parts)
+        return cls(all(part.all for part in parts), any(part.any for part in parts))
+
+    def __bool__(self) -> bool:
+        return self.all and self.any
+
+
+@dataclass(frozen=True)
+class RawIds:
+    """Ids as a file has them, each once, before it is known what they are in the whole log.
+
+    Attributes:
+        codes: [E] int32, place of each row's id in `values`; -1 where it is missing.
+        values: integers, floats or text.
+    """
+
+    codes: np.ndarray
+    values: pa.Array
+
+    def integers(self) -> Numbers:
+        """Returns whether all ids are integers of 64 bits: text that would be written the same again."""
+        try:
+            whole = self.values.cast(pa.int64())
+        except pa.ArrowInvalid:
+            return Numbers(False, True)
+        if not pa.types.is_string(self.values.type):
+            return Numbers(True, True)
+        same = pc.all(pc.equal(whole.cast(pa.string()), self.values), min_count=0).as_py()
+        return Numbers(same, len(whole) > 0)
+
+    def some(self, count: int) -> "RawIds":
+        """Returns the ids of at most so many rows, spread over all of them, without missing ones."""
+        codes = self.codes[:: -(-len(self.codes) // count) or 1]
+        return raw_ids(self.values.take(pa.array(codes[codes >= 0])))
+
+    def column(self, *, integers: bool) -> Column:
+        """Returns the ids as integers, or as text."""
+        if integers:
+            whole = self.values.cast(pa.int64()).to_numpy(zero_copy_only=False)
+            return Column(self.codes, pd.Index(whole, dtype="int64"))
+        return Column(self.codes, pd.Index(self.values.cast(pa.string()).to_pylist(), dtype=object))
+
+
+def raw_ids(values: pa.Array) -> RawIds:
+    """Returns the ids of a column. Missing values, empty text and NaN have the code -1.
 
     Args:
         values: integers, floats, text, or what can be written as text.
-        integers: whether text may become integers.
 
     Raises:
         pa.ArrowException: the values are of a type that has no text.
     """
     if pa.types.is_floating(values.type):
-        values = pc.if_else(pc.is_finite(values), values, None)
-        if pc.all(pc.fill_null(pc.equal(values, pc.floor(values)), True)).as_py():
-            values = _cast_or_text(values)
-    if not pa.types.is_integer(values.type):
+        values = pc.add(pc.if_else(pc.is_finite(values), values, None), 0.0)  # -0.0 is 0.0
+    elif not pa.types.is_integer(values.type):
         values = values.cast(pa.string())
         values = pc.if_else(pc.equal(values, ""), None, values)
     encoded = values.dictionary_encode()
-    uniques = _as_integers(encoded.dictionary) if integers else encoded.dictionary
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
-    if pa.types.is_integer(uniques.type):
-        return Column(codes, pd.Index(uniques.to_numpy(zero_copy_only=False), dtype="int64"))
-    return Column(codes, pd.Index(uniques.to_pylist(), dtype=object))
+    return RawIds(codes, encoded.dictionary)
 
 
-def _as_integers(uniques: pa.Array) -> pa.Array:
-    """Text as int64, where every value is an integer as Python writes it."""
-    if pa.types.is_integer(uniques.type):
-        return _cast_or_text(uniques)
-    try:
-        integers = uniques.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return uniques
-    same = pc.all(pc.equal(integers.cast(pa.string()), uniques)).as_py()
-    return integers if same and len(uniques) else uniques
+def encode(values: pa.Array, *, integers: bool = True) -> Column:
+    """Returns the codes and values of a column of ids: integers where all are, else strings.
 
+    Text is an integer only where it would be written the same again ("007" stays text).
 
-def _cast_or_text(values: pa.Array) -> pa.Array:
-    """Numbers as int64; as text where one is beyond 64 bits, as hashes can be."""
-    try:
-        return values.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return values.cast(pa.string())
+    Args:
+        values: as of `raw_ids`.
+        integers: whether text may become integers.
+
+    Raises:
+        pa.ArrowException: the values are of a type that has no text.
+    """
+    raw = raw_ids(values)
+    return raw.column(integers=bool(integers and raw.integers()))
 
 
 def too_long(column: Column) -> np.ndarray:
@@ -88,12 +136,21 @@ def read_context(values: pa.Array, kind: str) -> Column | np.ndarray:
     Raises:
         pa.ArrowException: the values are of a type that has neither.
     """
-    numbers = None
-    if kind != "categorical":
-        numbers = as_numbers(values) if kind == "numeric" else _numbers_of_all(values)
-    if numbers is not None:
-        return narrowed(numbers)
+    if kind == "auto":
+        kind = "numeric" if numbers_of(values) else "categorical"
+    if kind == "numeric":
+        return narrowed(as_numbers(values))
     return encode(values.cast(pa.string()), integers=False)
+
+
+def numbers_of(values: pa.Array) -> Numbers:
+    """Returns whether all values of a context column that are there are numbers."""
+    if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
+        return Numbers(True, True)
+    if pa.types.is_boolean(values.type):
+        return Numbers(False, True)
+    given = len(values) - values.null_count
+    return Numbers(bool(np.isfinite(as_numbers(values.cast(pa.string()))).sum() == given), given > 0)
 
 
 def narrowed(numbers: np.ndarray) -> np.ndarray:
@@ -101,14 +158,3 @@ def narrowed(numbers: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         narrow = numbers.astype(np.float32)
     return np.where(np.isfinite(narrow), narrow, np.float32(np.nan))
-
-
-def _numbers_of_all(values: pa.Array) -> np.ndarray | None:
-    """Numbers, where every value that is there is one."""
-    if pa.types.is_floating(values.type) or pa.types.is_integer(values.type):
-        return as_numbers(values)
-    if pa.types.is_boolean(values.type):
-        return None
-    numbers = as_numbers(values.cast(pa.string()))
-    given = len(values) - values.null_count
-    return numbers if given and np.isfinite(numbers).sum() == given else None

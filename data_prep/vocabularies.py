@@ -1,5 +1,6 @@
 """Which values a model learns: those of train events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,31 +17,51 @@ class TrainValues:
     Attributes:
         values: [V] raw; the i-th has the row i + FIRST_ROW.
         counts: [V] int64 train events of each.
-        rows: [E] int32 rows of all events; UNKNOWN_ROW where the value is missing or in no train event.
     """
 
     values: pd.Index
     counts: np.ndarray
-    rows: np.ndarray
 
     @property
     def size(self) -> int:
         """Rows of the table, padding and unknown included."""
         return len(self.values) + FIRST_ROW
 
+    def rows_of(self, column: Column) -> np.ndarray:
+        """Returns the rows of a column: [E] int32; UNKNOWN_ROW where a value is missing or none of these."""
+        place = self.values.get_indexer(column.values)
+        row = np.where(place < 0, UNKNOWN_ROW, place + FIRST_ROW).astype(np.int32)
+        return np.append(row, np.int32(UNKNOWN_ROW))[column.codes]  # the last place is that of code -1
 
-def train_values(column: Column, train: np.ndarray) -> TrainValues:
-    """Lays out the values of a column.
+
+def value_counts(column: Column, of: np.ndarray) -> pd.Series:
+    """Returns how often each value stands in some events: int64, under the raw values that do.
 
     Args:
         column: of E events.
-        train: [E] bool, which events are train.
+        of: [E] bool, which events count.
     """
-    seen = column.codes[train]
-    counts = np.bincount(seen[seen >= 0], minlength=len(column.values))
-    by_value = column.values.argsort()
-    order = by_value[np.argsort(-counts[by_value], kind="stable")]
-    order = order[counts[order] > 0]
-    row_of_code = np.full(len(column.values) + 1, UNKNOWN_ROW, np.int32)  # the last place is that of code -1
-    row_of_code[order] = np.arange(FIRST_ROW, FIRST_ROW + len(order), dtype=np.int32)
-    return TrainValues(column.values[order], counts[order].astype(np.int64), row_of_code[column.codes])
+    seen = column.codes[of]
+    counts = np.bincount(seen[seen >= 0], minlength=len(column.values)).astype(np.int64)
+    there = counts > 0
+    return pd.Series(counts[there], index=column.values[there])
+
+
+def summed(counts: Sequence[pd.Series]) -> pd.Series:
+    """Returns the counts of all parts of a log as one."""
+    filled = [part for part in counts if len(part)] or list(counts[:1])
+    if len(filled) == 1:
+        return filled[0]
+    total = pd.concat(filled).groupby(level=0, sort=False).sum()
+    return total.set_axis(total.index.astype(filled[0].index.dtype))
+
+
+def train_values(counts: pd.Series) -> TrainValues:
+    """Lays out the values that train events have.
+
+    Args:
+        counts: of train events, by `value_counts`.
+    """
+    by_value = counts.iloc[counts.index.argsort()]
+    order = np.argsort(-by_value.to_numpy(), kind="stable")
+    return TrainValues(by_value.index[order], by_value.to_numpy()[order])

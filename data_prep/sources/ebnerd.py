@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_prep.file_table import FileTable, present
-from data_prep.files import column_names, list_files, read_file
+from data_prep.files import LogFile, column_names, list_files, log_files, read_file
 from data_prep.items import ItemTable
-from data_prep.logs import columns_of, read_log
+from data_prep.logs import columns_of
 from data_prep.options import PrepareOptions
-from data_prep.sources import generic
-from data_prep.sources.base import Found, Source
+from data_prep.sources.base import Source
 
 HISTORY = "history.parquet"
 LISTS = {
@@ -37,13 +36,22 @@ FEATURES = {
 TITLE = "title"
 
 
-def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads a bundle's folder, `history.parquet` files, or a table of reads."""
-    files = [file for path in map(Path, paths) for file in _histories(path)]
-    if not files:
-        return generic.read(paths, options)
-    tables = [_exploded(path, columns_of(options)) for path in list_files(files)]
-    return Found.of(read_log(tables, options), _articles(files[0]))
+def files(paths: Sequence[Path], options: PrepareOptions) -> list[LogFile]:
+    """Returns the histories of a bundle's folder, `history.parquet` files, or a table of reads."""
+    histories = _all_histories(paths)
+    if not histories:
+        return log_files(paths, columns_of(options))
+    return [LogFile(path, columns_of(options), _exploded) for path in list_files(histories)]
+
+
+def items(paths: Sequence[Path]) -> ItemTable | None:
+    """Returns the articles of a bundle."""
+    histories = _all_histories(paths)
+    return _articles(histories[0]) if histories else None
+
+
+def _all_histories(paths: Sequence[Path]) -> list[Path]:
+    return [file for path in map(Path, paths) for file in _histories(path)]
 
 
 def _histories(path: Path) -> list[Path]:
@@ -79,7 +87,8 @@ def _articles(history: Path) -> ItemTable | None:
 
 SOURCE = Source(
     "EB-NeRD article reads: a bundle's folder, or user_id, item_id, timestamp, read_time, scroll_percentage",
-    read,
+    files,
+    items,
     PrepareOptions(
         context={"read_time": "numeric", "scroll_percentage": "numeric"},
         drop_repeats=True,

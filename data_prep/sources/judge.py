@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from data_prep.files import list_files, read_file
+from data_prep.file_table import FileTable
+from data_prep.files import LogFile, log_files
 from data_prep.log import Log
-from data_prep.logs import columns_of, read_log
+from data_prep.logs import columns_of
 from data_prep.options import PrepareOptions
-from data_prep.sources.base import Found, Source
+from data_prep.sources.base import Source
 from tfrec.errors import DataError, SettingsError
 from tfrec.schema import ROLES
 
@@ -22,34 +23,37 @@ KEPT = (
 )
 
 
-def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads one file of events, sorted by user and time.
+def files(paths: Sequence[Path], options: PrepareOptions) -> list[LogFile]:
+    """Returns the one file of events, sorted by user and time.
 
     Raises:
         SettingsError: an option would change what is kept.
-        DataError: there is more than one file, the events are not sorted, a role is none of train,
-            val and test, or a row is unreadable: nothing can be set aside from a log that others
-            are measured on.
+        DataError: there is more than one file.
     """
     for name in KEPT:
         if getattr(options, name) != getattr(SOURCE.defaults, name):
             raise SettingsError(
                 f"the source `judge` keeps events, sessions and roles as they are; leave {name} out"
             )
-    files = list_files(paths)
-    if len(files) != 1:
-        raise DataError(f"the source `judge` reads one events file, found {len(files)}")
-    columns = [*columns_of(options), "event_id", "role"]
-    file = read_file(files[0], columns)
-    reading = read_log([file], options.model_copy(update={"max_rejected_share": 0.0}))
-    _require_sorted(files[0], reading.log, file.table["event_id"].to_numpy())
+    found = log_files(paths, [*columns_of(options), "event_id", "role"])
+    if len(found) != 1:
+        raise DataError(f"the source `judge` reads one events file, found {len(found)}")
+    return found
+
+
+def checked(file: FileTable, log: Log) -> Log:
+    """Returns the log with the file's own event ids and roles.
+
+    Raises:
+        DataError: the events are not sorted, or a role is none of train, val and test.
+    """
+    _require_sorted(file.path, log, file.table["event_id"].to_numpy())
     names = file.table["role"].to_numpy()
     unknown = set(names) - set(ROLES)
     if unknown:
-        raise DataError(f"{files[0]}: role {sorted(unknown)[0]!r} is none of {', '.join(ROLES)}")
+        raise DataError(f"{file.path}: role {sorted(unknown)[0]!r} is none of {', '.join(ROLES)}")
     role = np.select([names == name for name in ROLES], range(len(ROLES))).astype(np.int8)
-    log = replace(reading.log, role=role, event_id=file.table["event_id"].to_numpy())
-    return replace(Found.of(reading), log=log)
+    return replace(log, role=role, event_id=file.table["event_id"].to_numpy())
 
 
 def _require_sorted(path: Path, log: Log, event_id: np.ndarray) -> None:
@@ -70,6 +74,7 @@ def _require_sorted(path: Path, log: Log, event_id: np.ndarray) -> None:
 
 SOURCE = Source(
     "an events.parquet with event_id, user_id, item_id, timestamp, session_id and role",
-    read,
-    PrepareOptions(session="session_id"),
+    files,
+    defaults=PrepareOptions(session="session_id", max_rejected_share=0.0),
+    checked=checked,
 )

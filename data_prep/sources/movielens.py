@@ -7,11 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from data_prep.file_table import FileTable, present
-from data_prep.files import read_file
+from data_prep.files import LogFile, read_file
 from data_prep.items import ItemTable
-from data_prep.logs import columns_of, read_log
+from data_prep.logs import columns_of
 from data_prep.options import PrepareOptions
-from data_prep.sources.base import Found, Source
+from data_prep.sources.base import Source
 from data_prep.text import read_bare_text
 from tfrec.errors import DataError
 
@@ -26,15 +26,17 @@ GENRES = (
 )
 
 
-def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads the ratings, and the movies file of the same edition where it lies beside them."""
+def files(paths: Sequence[Path], options: PrepareOptions) -> list[LogFile]:
+    """Returns the ratings."""
     path = _ratings(paths)
-    reading = read_log([_read_ratings(path, options)], options)
+    return [LogFile(path, columns_of(options), None if path.suffix == ".csv" else _bare_ratings)]
+
+
+def items(paths: Sequence[Path]) -> ItemTable | None:
+    """Reads the movies file of the same edition, where it lies beside the ratings."""
+    path = _ratings(paths)
     movies = path.with_name(MOVIES[path.name])
-    items = None
-    if movies.exists():
-        items = ItemTable(_read_movies(movies), {"genres": "multi"}, ("title",))
-    return Found.of(reading, items)
+    return ItemTable(_read_movies(movies), {"genres": "multi"}, ("title",)) if movies.exists() else None
 
 
 def _ratings(paths: Sequence[Path]) -> Path:
@@ -49,11 +51,9 @@ def _ratings(paths: Sequence[Path]) -> Path:
     return found[0]
 
 
-def _read_ratings(path: Path, options: PrepareOptions) -> FileTable:
-    if path.suffix == ".csv":
-        return read_file(path, columns_of(options))
+def _bare_ratings(path: Path, columns: Sequence[str]) -> FileTable:
     file = _without_header(path, COLUMNS)
-    return replace(file, table=file.table.select(present(path, columns_of(options), COLUMNS)))
+    return replace(file, table=file.table.select(present(path, columns, COLUMNS)))
 
 
 def _without_header(path: Path, names: Sequence[str]) -> FileTable:
@@ -78,7 +78,8 @@ def _read_movies(path: Path) -> pd.DataFrame:
 
 SOURCE = Source(
     "MovieLens ratings: ratings.dat, ratings.csv or u.data",
-    read,
+    files,
+    items,
     PrepareOptions(
         user="userId",
         item="movieId",

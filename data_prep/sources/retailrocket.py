@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-from data_prep.files import read_files
+from data_prep.files import LogFile, log_files
 from data_prep.items import ItemTable
-from data_prep.logs import columns_of, read_log
+from data_prep.logs import columns_of
 from data_prep.options import PrepareOptions
-from data_prep.sources.base import Found, Source
+from data_prep.sources.base import Source
 from tfrec.errors import DataError
 
 EVENTS = "events.csv"
@@ -24,12 +24,16 @@ PROPERTIES = "item_properties*.csv*"
 CATEGORY = "categoryid"
 
 
-def read(paths: Sequence[Path], options: PrepareOptions) -> Found:
-    """Reads the events, and the properties of items where they lie beside them."""
-    files = [_events(Path(path)) for path in paths]
-    reading = read_log(list(read_files(files, columns_of(options))), options)
-    beside = sorted(file for path in files for file in path.parent.glob(PROPERTIES))
-    return Found.of(reading, _categories(beside) if beside else None)
+def files(paths: Sequence[Path], options: PrepareOptions) -> list[LogFile]:
+    """Returns the events."""
+    return log_files([_events(Path(path)) for path in paths], columns_of(options))
+
+
+def items(paths: Sequence[Path]) -> ItemTable | None:
+    """Reads the properties of items, where they lie beside the events."""
+    events = [_events(Path(path)) for path in paths]
+    beside = sorted(file for path in events for file in path.parent.glob(PROPERTIES))
+    return _categories(beside) if beside else None
 
 
 def _events(path: Path) -> Path:
@@ -62,7 +66,8 @@ def _category_rows(path: Path) -> pa.Table:
 
 SOURCE = Source(
     "RetailRocket's events.csv: views, carts, purchases; or its folder, with the categories of items",
-    read,
+    files,
+    items,
     PrepareOptions(
         user="visitorid", item="itemid", time="timestamp", event="event", time_unit="ms", split="global_time"
     ),

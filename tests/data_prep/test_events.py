@@ -13,7 +13,7 @@ from rich.console import Console
 
 import data_prep
 from data_prep import PrepareOptions
-from data_prep.cleaning import LEAST_BOT_LIMIT, bot_limit
+from data_prep.cleaning import LEAST_BOT_LIMIT, bot_limit, busy_days
 from data_prep.log import Column, Log
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
@@ -135,9 +135,9 @@ def test_the_limit_of_a_day_follows_the_log() -> None:
     rng = np.random.default_rng(0)
     quiet = np.maximum(1, rng.lognormal(1, 0.3, 400)).astype(int)
     busy = np.maximum(1, rng.lognormal(5, 0.8, 400)).astype(int)
-    assert bot_limit(log_of(quiet.tolist())) == LEAST_BOT_LIMIT
-    assert bot_limit(log_of(busy.tolist())) > busy.max()
-    assert bot_limit(log_of([*busy.tolist(), 500_000])) < 500_000
+    assert bot_limit([busy_days(log_of(quiet.tolist()))]) == LEAST_BOT_LIMIT
+    assert bot_limit([busy_days(log_of(busy.tolist()))]) > busy.max()
+    assert bot_limit([busy_days(log_of([*busy.tolist(), 500_000]))]) < 500_000
 
 
 def test_what_was_found_is_shown(shop_log: LogMaker, tmp_path: Path) -> None:

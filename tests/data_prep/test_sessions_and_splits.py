@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_prep.log import Column, Log
+from data_prep.lots import draw_lots
 from data_prep.options import PrepareOptions
 from data_prep.sessions import (
     first_in_session,
@@ -35,6 +36,7 @@ def log_of(rows: list[tuple[int, int, int]], sessions: list[int] | None = None) 
         time=np.array([r[2] for r in rows]),
         event=Column(np.zeros(len(rows), np.int32), pd.Index(["event"])),
         session=None if sessions is None else column(sessions),
+        lot=draw_lots(0, len(rows), seed=0),
         event_id=np.arange(len(rows)),
     )
 
@@ -81,10 +83,13 @@ def test_order_of_sessions_by_id(rows: list[tuple[int, int, int]], ids: list[int
     rows = [(u, i, t // 200) for u, i, t in rows]  # many ties
     log = log_of(rows, ids[: len(rows)])  # users share ids, and are not sorted
     assert log.session is not None
-    # Slow: Python's stable sort by user, first event of the session, session, time.
+    # Slow: Python's stable sort by user, first event of the session, first row of the session, time.
     owned = [(r[0], code) for r, code in zip(rows, log.session.codes.tolist(), strict=True)]
     start = {s: min(r[2] for r, own in zip(rows, owned, strict=True) if own == s) for s in owned}
-    order = sorted(range(len(rows)), key=lambda i: (rows[i][0], start[owned[i]], owned[i], rows[i][2]))
+    first_row = {s: owned.index(s) for s in owned}
+    order = sorted(
+        range(len(rows)), key=lambda i: (rows[i][0], start[owned[i]], first_row[owned[i]], rows[i][2])
+    )
     found = sort_events(log, PrepareOptions(session="s", ordered_sessions=ordered)).event_id
     assert found is not None
     if ordered:
@@ -99,7 +104,7 @@ def test_splits(rows: list[tuple[int, int, int]], split: str) -> None:
     rows = [(u, i, t * 100) for u, i, t in rows]
     log = sort_events(log_of(rows), PrepareOptions())
     session = number_sessions(log, 10 * GAP)
-    found = roles(split, log.user.codes, session, log.time, 1)  # type: ignore[arg-type]
+    found = roles(split, log.user.codes, session, log.time, 1, int(log.time.max()))  # type: ignore[arg-type]
     expected = _slow_roles(split, log.user.codes.tolist(), session.tolist(), log.time.tolist())
     assert found.tolist() == expected
 
@@ -143,7 +148,7 @@ def test_order_inside_unordered_sessions_is_drawn() -> None:
     rows = [(0, item, 0) for item in range(50)] + [(0, item, 5000) for item in range(50)]
     log = log_of(rows)
     session = number_sessions(log, GAP)
-    shuffled = shuffle_inside(log, session, seed=0)
+    shuffled = shuffle_inside(log, session)
     assert shuffled.time.tolist() == log.time.tolist()
     assert shuffled.item.codes[:50].tolist() != list(range(50))
     assert sorted(shuffled.item.codes[:50].tolist()) == list(range(50))

@@ -1,14 +1,16 @@
 """`tfrec prepare`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import BaseModel
 from rich.console import Console
 
 from tfrec.cli.app import needs_extra
 from tfrec.errors import SettingsError
 
+Options = TypeVar("Options", bound=BaseModel)
 # Options of the command whose field has another name.
 OTHER_NAMES = {"features": "--feature", "items_file": "--items", "session_gap_s": "--session-gap"}
 
@@ -92,13 +94,23 @@ def prepare(
     split_days: Annotated[int | None, typer.Option(help="of global_time")] = None,
     repeats: Annotated[str | None, typer.Option(help="anywhere, across_sessions or never")] = None,
     shards: Annotated[int | None, typer.Option(help="files of sequences")] = None,
+    engine: Annotated[
+        str, typer.Option(help="pandas (in memory), dask (in parts), or auto: by the size of the log")
+    ] = "auto",
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask's, tcp://HOST:PORT; else Dask works on this machine")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Dask processes here; else one a core")] = None,
+    memory: Annotated[
+        float | None, typer.Option(help="GiB for all of them; else half of what is free")
+    ] = None,
+    partitions: Annotated[int | None, typer.Option(help="Dask parts of the log; else by its size")] = None,
     overwrite: Annotated[bool, typer.Option(help="replace the dataset folder")] = False,
 ) -> None:
     """Prepare a log: read, clean, cut into sessions, split, write a dataset."""
     with needs_extra("prepare", "prepare"):
-        from pydantic import ValidationError
-
         import data_prep
+        from data_prep.engines import ENGINES
         from data_prep.sources import source_named
     given: dict[str, Any] = {
         "user": user,
@@ -142,16 +154,21 @@ def prepare(
     }
     defaults = source_named(source).defaults.model_dump()
     chosen = defaults | {name: value for name, value in given.items() if value is not None}
-    try:
-        options = data_prep.PrepareOptions.model_validate(chosen)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # of several options together
-            raise SettingsError(first["msg"]) from error
-        field = str(first["loc"][0])
-        name = OTHER_NAMES.get(field, "--" + field.replace("_", "-"))
-        raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
-    data_prep.prepare(source, paths or [], out, options, overwrite=overwrite)
+    if engine not in ENGINES:
+        raise SettingsError(f"--engine {engine!r}: expected one of {', '.join(ENGINES)}")
+    where = {"scheduler": scheduler, "workers": workers, "memory": memory, "partitions": partitions}
+    dask = {name: value for name, value in where.items() if value is not None}
+    if dask and engine != "dask":
+        raise SettingsError(f"--{next(iter(dask))} is for --engine dask; here it is --engine {engine}")
+    data_prep.prepare(
+        source,
+        paths or [],
+        out,
+        _valid(data_prep.PrepareOptions, chosen),
+        overwrite=overwrite,
+        engine=engine,
+        dask=_valid(data_prep.DaskOptions, dask),
+    )
     Console().print(f"{out}\nNext: tfrec train {out} --out model", markup=False, soft_wrap=True)
 
 
@@ -196,3 +213,18 @@ def _pairs(option: str, values: list[str] | None) -> dict[str, str] | None:
     if any(not name for name, _, _ in split):
         raise SettingsError(f"{option} {values!r}: expected NAME or NAME:kind")
     return {name: kind for name, _, kind in split}
+
+
+def _valid(kind: type[Options], values: dict[str, Any]) -> Options:
+    """Options, or an error that names the one of the command line."""
+    from pydantic import ValidationError
+
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        if not first["loc"]:  # of several options together
+            raise SettingsError(first["msg"]) from error
+        field = str(first["loc"][0])
+        name = OTHER_NAMES.get(field, "--" + field.replace("_", "-"))
+        raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
