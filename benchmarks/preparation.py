@@ -1,4 +1,4 @@
-"""How fast a log becomes a dataset, beside Polars: `python -m benchmarks.preparation [--runs N]`.
+"""How fast a log becomes a dataset: `python -m benchmarks.preparation [--runs N | --events N]`.
 
 Complete Journey, from its file to a dataset folder, by `data_prep` and by the same job in Polars
 (`benchmarks.preparation_polars`), which works on all cores; both must find the same users, items, sessions
@@ -9,9 +9,15 @@ medians. The last line is one JSON object:
     ratio_to_polars   seconds beside those of Polars; at most 3 is the aim
     peak_to_raw       `peak_mb` beside the columns read, as Arrow holds them (`raw_columns_mb`); at most 8
     growth_to_raw     the same without what the process held after its imports
+
+With `--events 100000000` it is Dask on logs of a hundredth, a tenth and all of so many events, generated with
+Complete Journey's statistics (`benchmarks.generated_log`): seconds, and the most memory that all processes
+together held; `growth` says how many times as long each took as the one before. Draws
+`docs/images/preparation.png`.
 """
 
 import argparse
+import itertools
 import json
 import statistics
 import subprocess
@@ -22,6 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.places import ROOT
 from benchmarks.report import report
 
 RUNS = 5
@@ -34,12 +41,27 @@ def main() -> None:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--runs", type=int, default=RUNS, help="of each; the figures are medians")
+    parser.add_argument("--events", type=int, help="prepare generated logs in parts, up to so many")
+    parser.add_argument("--scratch", type=Path, help="a folder for them; default: the system's")
     parser.add_argument("--worker", choices=(*WORKERS, "raw"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         print(json.dumps(_work(options.worker)))
+    elif options.events:
+        report(**_grow(options.events, options.scratch))
     else:
         report(**_compare(options.runs))
+
+
+def _grow(events: int, scratch: Path | None) -> dict[str, Any]:
+    """Prepares ever larger logs in parts, and draws what it took."""
+    from benchmarks.preparation_scale import draw, measure
+
+    points = measure(events, scratch)
+    image = ROOT / "docs" / "images" / "preparation.png"
+    draw(points).savefig(image, dpi=120)
+    growth = [round(b["seconds"] / a["seconds"], 1) for a, b in itertools.pairwise(points)]
+    return {"points": points, "growth": growth, "image": str(image.relative_to(ROOT))}
 
 
 def _compare(runs: int) -> dict[str, Any]:
