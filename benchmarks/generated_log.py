@@ -6,7 +6,6 @@ all households buy in that part of the year. So lengths of histories, sizes of b
 popularity and its change over the year are as in the real log; users grow with the log, items do not.
 """
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,20 +47,20 @@ def write_log(events: int, folder: Path, seed: int = 0) -> None:
 def _slices(events: int, rng: np.random.Generator) -> Iterator[pa.Table]:
     """The log in pieces of the year, each with the events of all copies."""
     raw = pq.read_table(data_folder() / TRANSACTIONS, columns=list(COLUMNS))
-    user, item, basket = (
-        np.unique(raw[name].to_numpy(), return_inverse=True)[1]
-        for name in (COLUMNS[0], COLUMNS[1], COLUMNS[3])
-    )
+    numbered = {name: np.unique(raw[name].to_numpy(), return_inverse=True)[1] for name in COLUMNS}
+    user, item, basket = (numbered[COLUMNS[at]] for at in (0, 1, 3))
     time = raw[COLUMNS[2]].cast(pa.timestamp("s")).cast(pa.int64()).to_numpy()
     order = np.argsort(time, kind="stable")
-    copies = max(1, round(events / len(order)))
-    share = np.full(copies, len(order))
-    share[-1] = len(order) - max(0, len(order) * copies - events)  # the last copy fills what is left
+    copies = -(-events // len(order))
+    left = events - (copies - 1) * len(order)
+    # The last copy has so many of the households as make up what is left.
+    lasts = np.searchsorted(np.cumsum(np.bincount(user)), left)
     step = max(1, ROWS_AT_ONCE // copies)
-    for begin, end in itertools.pairwise([*range(0, len(order), step), len(order)]):
-        places = np.arange(begin, end)
-        at = np.concatenate([order[places[places < kept]] for kept in share])
-        copy = np.repeat(np.arange(copies), [int((places < kept).sum()) for kept in share])
+    for begin in range(0, len(order), step):
+        here = order[begin : begin + step]
+        some = here[user[here] <= lasts]
+        at = np.concatenate([np.tile(here, copies - 1), some])
+        copy = np.repeat(np.arange(copies), [len(here)] * (copies - 1) + [len(some)])
         own_basket = basket[at].astype(np.int64) * copies + copy
         shift = own_basket * 2654435761 % (2 * SHIFT_S + 1) - SHIFT_S  # one for a basket
         goods = item[at]

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 from data_prep.files import READING_ERRORS, LogFile, file_kind
 
-BYTES_A_ROW = 220
+BYTES_A_ROW = 200
 """What an event of a Parquet file takes at most while pandas prepares it in memory."""
-BYTES_A_LINE = 420
+BYTES_A_LINE = 300
 """The same of a line of text, whose fields are text at first."""
 SAMPLED = 1 << 20
 TEXT_TO_GZIP = 5
