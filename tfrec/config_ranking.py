@@ -35,6 +35,9 @@ class RankingSettings(Frozen):
     tasks: dict[str, TaskSettings] = Field({}, description="by name; none: no ranking")
     weight: float = Field(1.0, gt=0, description="of the ranking losses beside that of retrieval")
     retrieval: bool = Field(True, description="false: ranking alone is learned")
+    into_towers: bool = Field(
+        True, description="false: ranking reads what the towers say and does not move them"
+    )
     balance: Literal["weights", "uncertainty"] = Field(
         "weights", description="uncertainty: the weights of all losses are learned (Kendall et al. 2018)"
     )
@@ -83,6 +86,12 @@ class RankingSettings(Frozen):
                 raise ValueError(f"tasks.{name}: given={task.given!r} is no binary task")
         if self.tasks and next(iter(kinds.values())) != "binary":
             raise ValueError("tasks: the first one is measured while training, and must be binary")
+        return self
+
+    @model_validator(mode="after")
+    def _something_moves_the_towers(self) -> "RankingSettings":
+        if not self.retrieval and not self.into_towers:
+            raise ValueError("into_towers=false needs retrieval: nothing else would move the towers")
         return self
 
     @model_validator(mode="after")

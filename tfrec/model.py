@@ -148,11 +148,16 @@ class TwoTowerModel(keras.Model):
             if retrieval is None:
                 towers = self.query_tower, self.candidate_tower
                 retrieval = retrieval_scores(towers, query, at, known, fold)
-        return self.ranker(
-            lists,
+        of_towers = (
             embedding * self.spec.settings.dimensions**0.5,
             tf.gather_nd(encoded.state, at),
             tf.gather(encoded.events, at[:, 0]),
+        )
+        if not self.spec.ranking.into_towers:
+            of_towers = tuple(map(tf.stop_gradient, of_towers))
+        return self.ranker(
+            lists,
+            *of_towers,
             tf.gather_nd(encoded.visible, at),
             retrieval,
             training=training,

@@ -204,6 +204,34 @@ def test_each_loss_moves_what_it_should_and_nothing_else(
     assert found == moved
 
 
+def test_ranking_that_only_reads_the_towers_leaves_them_to_retrieval(
+    rich_dataset: Callable[..., Dataset],
+) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    found = []
+    for overrides in (["ranking.into_towers=false"], ["ranking.weight=1e-30"]):
+        model, epochs = built(
+            dataset, impressions, small(CLICK, "training.xla=false", "model.dropout=0", *overrides)
+        )
+        x, y = next(epochs.batches(0))
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(x, y, model(x, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        found.append(
+            {
+                variable.path.partition("/")[2]: tf.convert_to_tensor(gradient).numpy()
+                for variable, gradient in zip(model.trainable_variables, gradients, strict=True)
+                if gradient is not None
+            }
+        )
+    reads, alone = found
+    heads = [path for path in reads if "ranker" in path.split("/")]
+    assert heads
+    assert all(np.abs(reads[path]).max() > 1e-6 for path in heads if path.endswith("kernel"))
+    for path in set(alone) - set(heads):
+        np.testing.assert_allclose(reads[path], alone[path], atol=1e-6)
+
+
 def test_it_learns_what_the_statistic_says(rich_dataset: Callable[..., Dataset]) -> None:
     dataset, impressions = shown_to(rich_dataset())
     fast = ["model.blocks=1", "model.rules=0", "ranking.attention=false", "training.xla=false"]
