@@ -1,7 +1,7 @@
 """Exact answers for many users: `python -m benchmarks.prediction [--users 20000] [--items 1000000]`.
 
-The best K of all items for each user, as `tfrec predict` finds them (`tfrec.graph_index.ExactIndex`, called
-by Keras `predict`), from embeddings with the shape of a trained model's; beside RecTools' rankers on the
+The best K of all items for each user, as `tfrec predict` finds them (`tfrec.blockwise_index`, called by
+Keras `predict`), from embeddings with the shape of a trained model's; beside RecTools' rankers on the
 same embeddings (`make peers`), and the machine's matrix products, measured in the same run: the share of
 their peak that the search reaches. Each in a process of its own; ours with half of the users too, for the
 memory. The last line is one JSON object; `--record` appends it to `benchmarks/results/prediction.jsonl`.
@@ -76,10 +76,10 @@ def ours(folder: Path, users: int, k: int) -> dict[str, float]:
     import keras
     import tensorflow as tf
 
-    from tfrec.graph_index import ExactIndex
+    from tfrec.blockwise_index import BlockwiseIndex
 
     class Search(keras.Model):
-        def __init__(self, index: ExactIndex) -> None:
+        def __init__(self, index: BlockwiseIndex) -> None:
             super().__init__()
             self.index = index
 
@@ -88,7 +88,7 @@ def ours(folder: Path, users: int, k: int) -> dict[str, float]:
             return self.index.answer(data, nothing, None, nothing, k)
 
     queries = np.load(folder / "queries.npy")[:users]
-    model = Search(ExactIndex(tf.constant(np.load(folder / "candidates.npy"))))
+    model = Search(BlockwiseIndex(tf.constant(np.load(folder / "candidates.npy"))))
     model.predict(queries[:QUERIES], batch_size=QUERIES, verbose=0)
     peaks = [matrix_products()]
     began = time.perf_counter()

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.batches import pack_windows
+from tfrec.blockwise_index import CHUNK, BlockwiseIndex
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.graph_index import ExactIndex
@@ -60,8 +61,12 @@ class BatchAnswers(keras.Model):
         self.k, self.leave_out = k, leave_out
         in_two = self.second_stage.candidates
         self.retrieve = max(settings.answers.retrieve, k) if in_two else k
-        self.allowed = None if allowed is None else tf.constant(allowed[None], tf.int32)
         items = trained.model.spec.items
+        self.search: BlockwiseIndex | _Listed
+        if BlockwiseIndex.pays(items if allowed is None else len(allowed), self.retrieve):
+            self.search, self.cells = BlockwiseIndex(self.index.candidates, allowed), CHUNK
+        else:
+            self.search, self.cells = _Listed(self.index, allowed), items
         known = np.zeros((items, 0), np.float32) if statistics is None else statistics
         self.statistics = tf.constant(known)
         self._encode = tf.function(trained.model.__call__, jit_compile=True, reduce_retracing=False)
@@ -78,11 +83,8 @@ class BatchAnswers(keras.Model):
         own, in_session = own_events(inputs, at[:, 0], at[:, 1])
         items, scores = second_scores(self.towers, query, at, own)
         barred = left_out(own, in_session, self.towers.spec.repeats, self.leave_out)
-        allowed = self.allowed
-        if allowed is not None:
-            allowed = tf.repeat(allowed, tf.shape(at)[0], axis=0)
         embedding = tf.gather_nd(query.embedding, at)
-        rows, found = self.index.answer(embedding, items, scores, barred, self.retrieve, allowed)
+        rows, found = self.search.answer(embedding, items, scores, barred, self.retrieve)
         if not self.second_stage.candidates:
             return {"row": rows, "score": found}
         values = self.second_stage.scores(query, at, self._lists(rows), found)
@@ -109,6 +111,28 @@ class BatchAnswers(keras.Model):
         return lists
 
 
+class _Listed:
+    """The search over all scores at once, among the same rows for all queries."""
+
+    def __init__(self, index: ExactIndex, allowed: np.ndarray | None) -> None:
+        self._index = index
+        self._allowed = None if allowed is None else tf.constant(allowed[None], tf.int32)
+
+    def answer(
+        self,
+        query: tf.Tensor,
+        second_item: tf.Tensor,
+        second_score: tf.Tensor | None,
+        barred: tf.Tensor,
+        k: int,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns rows and scores: see `ExactIndex.answer`."""
+        allowed = self._allowed
+        if allowed is not None:
+            allowed = tf.repeat(allowed, tf.shape(query)[0], axis=0)
+        return self._index.answer(query, second_item, second_score, barred, k, allowed)
+
+
 def answer_requests(
     model: BatchAnswers, dataset: Dataset, positions: np.ndarray, keys: np.ndarray | None = None
 ) -> Answers:
@@ -131,7 +155,7 @@ def answer_requests(
     asked = wanted[rows.position]
     # A power of two, so that few shapes have to be compiled.
     most = 1 << max(int(asked.sum(axis=1).max(initial=1)) - 1, 0).bit_length()
-    size = int(np.clip(CELLS // (most * model.towers.spec.items), 1, ROWS))
+    size = int(np.clip(CELLS // (most * model.cells), 1, ROWS))
     begins = range(0, len(rows.item), size)
     order: list[np.ndarray] = []
 

@@ -1,0 +1,143 @@
+"""Exact search for many queries at once, near the speed of the machine's matrix products.
+
+The scores of all queries and candidates are more than a cache holds: written to memory, barred, and read
+again by top-k, they take longer than the products themselves. So they are worked out a chunk of the catalogue
+after another, of which nothing is kept but the highest score of each block of candidates. The k best of a
+query lie in the k blocks with the highest, whose scores are then worked out again.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfrec.graph_index import best_of
+from tfrec.layers.attention import MASKED
+from tfrec.losses import log_add_exp
+from tfrec.rescoring import embeddings_of
+from tfrec.schema import FIRST_ROW
+
+BLOCK = 32
+"""Candidates whose best score stands for them."""
+CHUNK = 8192
+"""Candidates whose scores are in the cache at a time."""
+LEAST = 1e-38
+"""No sum is smaller, so that it has a logarithm."""
+MANY = 4
+"""Times as many blocks as are looked at again, for it to pay."""
+
+
+class BlockwiseIndex(tf.Module):
+    """Finds what `tfrec.graph_index.ExactIndex` finds, where there are many queries and candidates.
+
+    Args:
+        candidates: [items, D + 1] float32 of all rows, padding and unknown included.
+        allowed: [A] int32 the only rows that are answered, rising; None: all items.
+    """
+
+    def __init__(self, candidates: tf.Tensor | tf.Variable, allowed: np.ndarray | None = None) -> None:
+        super().__init__(name="blockwise_index")
+        items = int(candidates.shape[0])
+        rows = np.arange(FIRST_ROW, items, dtype=np.int32) if allowed is None else allowed
+        self._size, self._items = len(rows), items
+        missing = -len(rows) % BLOCK
+        self._rows = tf.constant(np.pad(rows, (0, missing)))
+        place = np.full(items, len(rows) + missing, np.int32)  # of rows that are none of these: behind all
+        place[rows] = np.arange(len(rows))
+        self._place = tf.constant(place)
+        self.candidates = candidates
+        self._table = tf.gather(tf.convert_to_tensor(candidates), self._rows)
+
+    @staticmethod
+    def pays(items: int, k: int) -> bool:
+        """Returns whether the search is worth its while for k answers of so many items."""
+        return items >= max(MANY * BLOCK * k, CHUNK)
+
+    def answer(
+        self,
+        query: tf.Tensor,
+        second_item: tf.Tensor,
+        second_score: tf.Tensor | None,
+        barred: tf.Tensor,
+        k: int,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the best rows [Q, k] int32 and their scores [Q, k] float32: see `ExactIndex.answer`.
+
+        Items that are scored a second way stay out of the search, and join its answers.
+        """
+        aside = barred if second_score is None else tf.concat([barred, second_item], axis=1)
+        behind = tf.range(self._size, self._table.shape[0])
+        behind = tf.repeat(behind[None], tf.shape(query)[0], axis=0)
+        place = tf.sort(tf.concat([tf.gather(self._place, aside), behind], axis=1), axis=1)
+        best = self._best_of_blocks(query, place)
+        most = min(k, int(self._table.shape[0]) // BLOCK)
+        blocks = tf.math.top_k(best, most, sorted=False).indices
+        near = tf.reshape(blocks[..., None] * BLOCK + tf.range(BLOCK), [-1, most * BLOCK])
+        table = tf.reshape(self._table, [-1, BLOCK, self._table.shape[1]])
+        scores = tf.einsum("qkbd,qd->qkb", tf.gather(table, blocks), query)
+        scores = tf.reshape(scores, [-1, most * BLOCK])
+        scores = tf.where(_in_sorted(place, near), -np.inf, scores)
+        rows = tf.gather(self._rows, near)
+        if second_score is not None:
+            own, of_own = self._second(query, second_item, second_score, barred)
+            scores, rows = tf.concat([scores, of_own], axis=1), tf.concat([rows, own], axis=1)
+        return best_of(scores, rows, k)
+
+    def _best_of_blocks(self, query: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+        """[Q, blocks] the best score of each block; places of [Q, M], sorted, count for nothing."""
+        queries = tf.shape(query)[0]
+        order = tf.argsort(tf.reshape(place, [-1]))
+        place_of = tf.gather(tf.reshape(place, [-1]), order)
+        at = tf.stack([place_of, order // tf.shape(place)[1]], axis=1)
+        padded = int(self._table.shape[0])
+        begins = np.arange(0, padded, CHUNK, dtype=np.int32)
+        cuts = tf.searchsorted(place_of, np.append(begins, padded).astype(np.int32))
+
+        def best(number: tf.Tensor | int, chunk: tf.Tensor, size: int) -> tf.Tensor:
+            # Candidates stand in rows, so that the maxima of a block are those of whole rows.
+            scores = tf.matmul(chunk, query, transpose_b=True)
+            mine = at[cuts[number] : cuts[number + 1]]
+            out = tf.fill([tf.shape(mine)[0]], -np.inf)
+            scores = tf.tensor_scatter_nd_update(scores, mine - [[number * CHUNK, 0]], out)
+            return tf.reduce_max(tf.reshape(scores, [size // BLOCK, BLOCK, queries]), axis=1)
+
+        full = padded // CHUNK
+        # One of them is taken without a copy.
+        chunks = tf.reshape(self._table[: full * CHUNK], [full, CHUNK, self._table.shape[1]])
+        found = tf.TensorArray(tf.float32, full, element_shape=[CHUNK // BLOCK, None])
+        _, found = tf.while_loop(
+            lambda number, _: number < full,
+            lambda number, out: (number + 1, out.write(number, best(number, chunks[number], CHUNK))),
+            (0, found),
+            parallel_iterations=1,
+        )
+        parts = [found.concat()] if full else []
+        if padded % CHUNK:
+            parts.append(best(full, self._table[full * CHUNK :], padded % CHUNK))
+        return tf.transpose(tf.concat(parts, axis=0))
+
+    def _second(
+        self, query: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor, barred: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """[Q, S] rows that are scored a second way, in order, and their scores, each at its first place."""
+        rows, totals, first = _totals(second_item, second_score)
+        dense = tf.einsum("qd,qsd->qs", query, embeddings_of(self.candidates, rows))
+        out = (
+            _in_sorted(tf.sort(barred, axis=1), rows) | (tf.gather(self._place, rows) >= self._size) | ~first
+        )
+        return rows, tf.where(out, -np.inf, log_add_exp(dense, totals))
+
+
+def _totals(item: tf.Tensor, score: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Sorts items, [Q, S]; returns them, log Σ of the scores of each, and where each stands first."""
+    order = tf.argsort(item, axis=1)
+    item, score = (tf.gather(values, order, batch_dims=1) for values in (item, score))
+    first = tf.concat([tf.ones_like(item[:, :1], tf.bool), item[:, 1:] != item[:, :-1]], axis=1)
+    of_item = tf.reshape(tf.cumsum(tf.reshape(tf.cast(first, tf.int32), [-1])) - 1, tf.shape(item))
+    top = tf.maximum(tf.reduce_max(score, axis=-1, keepdims=True), MASKED / 2)
+    sums = tf.math.segment_sum(tf.reshape(tf.exp(score - top), [-1]), tf.reshape(of_item, [-1]))
+    return item, tf.math.log(tf.maximum(tf.gather(sums, of_item), LEAST)) + top, first
+
+
+def _in_sorted(values: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """[Q, W] bool, which of [Q, W] are among the sorted [Q, M]."""
+    at = tf.minimum(tf.searchsorted(values, wanted), tf.shape(values)[1] - 1)
+    return tf.gather(values, at, batch_dims=1) == wanted
