@@ -50,10 +50,10 @@ def index_new_items(model_folder: Path, out: Path, frame: pd.DataFrame, *, inher
         )
     frame = _canonical(frame, facts)
     values = feature_values(replace(facts, catalogue=_seen(frame, facts)), spec.features, spec.feature_widths)
-    counts = facts.catalogue["train_count"].to_numpy()
-    rare = np.flatnonzero(counts <= np.quantile(counts, FEW)) + FIRST_ROW
     given = [tf.constant(value[FIRST_ROW:]) for value in values]
-    embedding = trained.model.candidate_tower.new_items(given, tf.constant(rare, tf.int32)).numpy()
+    embedding = trained.model.candidate_tower.new_items(
+        given, tf.constant(rare_items(facts), tf.int32)
+    ).numpy()
     known = set(facts.items.values.tolist())
     ids = ItemIds(id_array(frame["item_id"].tolist(), facts.schema.item_id_type))
     names = [f.name for f in facts.schema.item_features if f.kind == "categorical"]
@@ -62,6 +62,12 @@ def index_new_items(model_folder: Path, out: Path, frame: pd.DataFrame, *, inher
     heirs = _heirs(frame, facts, np.flatnonzero(new), inherit) if inherit else NOBODY
     segment = Segment(ids, embedding, np.zeros(len(ids), np.int64), new, columns, heirs)
     return add(out, segment, trained.space)
+
+
+def rare_items(facts: Facts) -> np.ndarray:
+    """Returns the rows of the items that had the fewest events: what new ones are like."""
+    counts = facts.catalogue["train_count"].to_numpy()
+    return np.flatnonzero(counts <= np.quantile(counts, FEW)) + FIRST_ROW
 
 
 def _heirs(frame: pd.DataFrame, facts: Facts, new: np.ndarray, inherit: float) -> Heirs:

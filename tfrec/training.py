@@ -15,19 +15,18 @@ from tfrec.checkpoints import Checkpoints
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Batch, Epochs
-from tfrec.errors import DataError, SettingsError
+from tfrec.errors import DataError
 from tfrec.features import feature_values
-from tfrec.folders import remove_partial, whole_folder
+from tfrec.folders import whole_folder
 from tfrec.model import TwoTowerModel
 from tfrec.ranking_lists import training_impressions
 from tfrec.rules import count_rules
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW
-from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
-from tfrec.trained import SETTINGS_FILE, TrainedModel
-
-DATASET_MARK = "dataset.json"
+from tfrec.trained import TrainedModel
+from tfrec.warm_start import begin_with
+from tfrec.work_folder import work_folder
 
 
 def train(
@@ -39,6 +38,7 @@ def train(
     restart: bool = False,
     quiet: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    begin_from: Path | None = None,
 ) -> TrainedModel:
     """Trains a model on the train events of a dataset, and writes it.
 
@@ -54,20 +54,25 @@ def train(
         restart: begin anew where an unfinished run is found.
         quiet: no progress bars.
         callbacks: further ones of Keras; they see the logs of an epoch after its validation.
+        begin_from: folder of a model of an earlier cut of the log, whose weights it begins with; None: with
+            weights that are drawn.
 
     Raises:
-        DataError: `dataset_folder` is no dataset; `out` exists or cannot be written.
-        SettingsError: an unfinished run of another dataset or other settings is found.
+        DataError: `dataset_folder` is no dataset, `begin_from` no model; `out` exists or cannot be written.
+        SettingsError: an unfinished run of another dataset or other settings is found; the model to begin
+            from is built otherwise.
     """
     out = Path(out)
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     dataset = Dataset.load(dataset_folder)
-    work = _work_folder(out, settings, dataset, restart)
+    older = None if begin_from is None else TrainedModel.load(begin_from)
+    work = work_folder(out, settings, dataset, restart, older)
     keras.utils.set_random_seed(settings.seed)
     impressions = training_impressions(dataset_folder, dataset, settings)
     epochs = Epochs(dataset, settings, impressions)
     model = build_model(dataset, settings, epochs)
+    kept = None if older is None else begin_with(model, dataset, older)
     compile_model(model, settings, epochs.steps)
     run = Run(model, dataset, settings, Checkpoints(work / "checkpoints"), impressions, quiet=quiet)
     began = time.perf_counter()
@@ -78,6 +83,8 @@ def train(
     if run.shown is not None and len(run.shown):
         calibrate(trained.model, dataset, run.shown, quiet=quiet)
     trained.training["dataset"] = os.path.relpath(dataset_folder, out)
+    if kept is not None:
+        trained.training["begun_with"] = kept._asdict()
     with whole_folder(out, overwrite=overwrite) as folder:
         trained.save(folder)
         shutil.copytree(work / "logs", folder / "logs", dirs_exist_ok=True)
@@ -182,35 +189,3 @@ def batches_of(epochs: Epochs, first: int, last: int) -> tf.data.Dataset:
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return data.with_options(options).prefetch(4)
-
-
-def _work_folder(out: Path, settings: Settings, dataset: Dataset, restart: bool) -> Path:
-    """Returns `.NAME.training/` beside `out`, new or of the same run.
-
-    Raises:
-        DataError: it cannot be written.
-        SettingsError: it belongs to a run with other settings or another dataset.
-    """
-    work = out.parent / f".{out.name}.training"
-    mark = dataset.schema.model_dump_json(indent=1)
-    try:
-        remove_partial(out)
-        if restart:
-            shutil.rmtree(work, ignore_errors=True)
-        if not (work / SETTINGS_FILE).exists():
-            shutil.rmtree(work, ignore_errors=True)
-            work.mkdir(parents=True)
-            (work / DATASET_MARK).write_text(mark, encoding="utf-8")
-            settings.save(work / SETTINGS_FILE)
-            return work
-    except OSError as error:
-        raise DataError(f"cannot write to {out.parent}: {error.strerror}. Check its permissions.") from error
-    same_dataset = (work / DATASET_MARK).read_text(encoding="utf-8") == mark
-    # As text: tasks of ranking in another order are other outputs.
-    same_settings = load_settings(work / SETTINGS_FILE).model_dump_json() == settings.model_dump_json()
-    if not same_settings or not same_dataset:
-        raise SettingsError(
-            f"{work} holds an unfinished run with other settings or another dataset. Call it with the same "
-            "ones to go on, or say --restart to begin anew."
-        )
-    return work

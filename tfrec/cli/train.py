@@ -19,6 +19,10 @@ def train(
     out: Annotated[Path, typer.Option(help="the model folder to write")],
     config: Annotated[Path | None, typer.Option(help="a YAML file of settings")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="a setting, as training.epochs=3")] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="a model of an earlier cut of the log: its weights to begin with"),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="replace the model folder")] = False,
     restart: Annotated[bool, typer.Option(help="begin anew where an unfinished run is found")] = False,
     quiet: Annotated[bool, typer.Option(help="no progress bars")] = False,
@@ -28,12 +32,27 @@ def train(
         from tfrec.settings_file import load_settings
         from tfrec.training import train as run
     trained = run(
-        dataset, out, load_settings(config, set_ or ()), overwrite=overwrite, restart=restart, quiet=quiet
+        dataset,
+        out,
+        load_settings(config or _settings_of(from_), set_ or ()),
+        overwrite=overwrite,
+        restart=restart,
+        quiet=quiet,
+        begin_from=from_,
     )
     facts = trained.training
     best = facts[facts["monitor"]]
     found = f"{facts['monitor']} {best:.4f} after epoch {facts['best_epoch']}" if best else "no val events"
     console = Console()
+    if kept := facts.get("begun_with"):
+        console.print(
+            f"begun with {from_}: {kept['items']:,} items were known, {kept['new_items']:,} are new"
+        )
     console.print(f"[bold]{out}[/]: {facts['parameters']:,} parameters, {facts['epochs']} epochs, {found}")
     console.print(f"Next: tfrec evaluate {out}, tfrec export {out} --out servables/{out.name}")
     console.print(f"The course of training: tensorboard --logdir {out / 'logs'}")
+
+
+def _settings_of(model: Path | None) -> Path | None:
+    """The file of the settings that a model was trained with, where there is one."""
+    return model / "settings.yaml" if model is not None and (model / "settings.yaml").is_file() else None
