@@ -21,6 +21,8 @@ from tfrec.trained import TrainedModel
 
 ROWS = 16
 """of packed events a step, at most"""
+MANY_ROWS = 64
+"""the same where the search takes longer than the towers, and less for each of many queries"""
 CELLS = 2**26
 """scores a step, at most"""
 NOTHING = {"score": -np.inf}
@@ -65,8 +67,10 @@ class BatchAnswers(keras.Model):
         self.search: BlockwiseIndex | _Listed
         if BlockwiseIndex.pays(items if allowed is None else len(allowed), self.retrieve):
             self.search, self.cells = BlockwiseIndex(self.index.candidates, allowed), CHUNK
+            self.rows = MANY_ROWS
         else:
             self.search, self.cells = _Listed(self.index, allowed), items
+            self.rows = ROWS
         known = np.zeros((items, 0), np.float32) if statistics is None else statistics
         self.statistics = tf.constant(known)
         self._encode = tf.function(trained.model.__call__, jit_compile=True, reduce_retracing=False)
@@ -155,7 +159,7 @@ def answer_requests(
     asked = wanted[rows.position]
     # A power of two, so that few shapes have to be compiled.
     most = 1 << max(int(asked.sum(axis=1).max(initial=1)) - 1, 0).bit_length()
-    size = int(np.clip(CELLS // (most * model.cells), 1, ROWS))
+    size = int(np.clip(CELLS // (most * model.cells), 1, model.rows))
     begins = range(0, len(rows.item), size)
     order: list[np.ndarray] = []
 

@@ -9,7 +9,7 @@ query lie in the k blocks with the highest, whose scores are then worked out aga
 import numpy as np
 import tensorflow as tf
 
-from tfrec.graph_index import best_of
+from tfrec.graph_index import best_of, top_of
 from tfrec.layers.attention import MASKED
 from tfrec.losses import log_add_exp
 from tfrec.rescoring import embeddings_of
@@ -69,7 +69,7 @@ class BlockwiseIndex(tf.Module):
         place = tf.sort(tf.concat([tf.gather(self._place, aside), behind], axis=1), axis=1)
         best = self._best_of_blocks(query, place)
         most = min(k, int(self._table.shape[0]) // BLOCK)
-        blocks = tf.math.top_k(best, most, sorted=False).indices
+        _, blocks = top_of(best, most)
         near = tf.reshape(blocks[..., None] * BLOCK + tf.range(BLOCK), [-1, most * BLOCK])
         table = tf.reshape(self._table, [-1, BLOCK, self._table.shape[1]])
         scores = tf.einsum("qkbd,qd->qkb", tf.gather(table, blocks), query)
@@ -83,7 +83,7 @@ class BlockwiseIndex(tf.Module):
 
     def _best_of_blocks(self, query: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
         """[Q, blocks] the best score of each block; places of [Q, M], sorted, count for nothing."""
-        queries = tf.shape(query)[0]
+        queries, turned = tf.shape(query)[0], tf.transpose(query)
         order = tf.argsort(tf.reshape(place, [-1]))
         place_of = tf.gather(tf.reshape(place, [-1]), order)
         at = tf.stack([place_of, order // tf.shape(place)[1]], axis=1)
@@ -93,7 +93,7 @@ class BlockwiseIndex(tf.Module):
 
         def best(number: tf.Tensor | int, chunk: tf.Tensor, size: int) -> tf.Tensor:
             # Candidates stand in rows, so that the maxima of a block are those of whole rows.
-            scores = tf.matmul(chunk, query, transpose_b=True)
+            scores = tf.matmul(chunk, turned)
             mine = at[cuts[number] : cuts[number + 1]]
             out = tf.fill([tf.shape(mine)[0]], -np.inf)
             scores = tf.tensor_scatter_nd_update(scores, mine - [[number * CHUNK, 0]], out)

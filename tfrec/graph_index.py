@@ -124,13 +124,13 @@ def best_of(scores: tf.Tensor, rows: tf.Tensor | None, k: int) -> tuple[tf.Tenso
     """The k best of [Q, C]; places without an answer are PADDING_ROW and -inf."""
     short = tf.maximum(k - tf.shape(scores)[1], 0)
     scores = tf.pad(scores, [[0, 0], [0, short]], constant_values=-np.inf)
-    best, column = _top(scores, k)
+    best, column = top_of(scores, k)
     found = column if rows is None else tf.gather(tf.pad(rows, [[0, 0], [0, short]]), column, batch_dims=1)
     return tf.where(tf.math.is_inf(best), PADDING_ROW, found), best
 
 
-def _top(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """`tf.math.top_k` of [Q, C], of many columns by way of the k blocks with the highest maxima.
+def top_of(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns `tf.math.top_k` of [Q, C], of many columns by way of the k blocks with the highest maxima.
 
     The k best lie in these, of equal scores those further left. Maxima are quickly found, and of them there
     are C / BLOCK to keep the k best of, instead of C.
