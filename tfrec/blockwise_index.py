@@ -6,6 +6,8 @@ after another, of which nothing is kept but the highest score of each block of c
 query lie in the k blocks with the highest, whose scores are then worked out again.
 """
 
+import os
+
 import numpy as np
 import tensorflow as tf
 
@@ -17,7 +19,7 @@ from tfrec.schema import FIRST_ROW
 
 BLOCK = 32
 """Candidates whose best score stands for them."""
-CHUNK = 8192
+CHUNK = 4096
 """Candidates whose scores are in the cache at a time."""
 LEAST = 1e-38
 """No sum is smaller, so that it has a logarithm."""
@@ -67,13 +69,11 @@ class BlockwiseIndex(tf.Module):
         behind = tf.range(self._size, self._table.shape[0])
         behind = tf.repeat(behind[None], tf.shape(query)[0], axis=0)
         place = tf.sort(tf.concat([tf.gather(self._place, aside), behind], axis=1), axis=1)
-        best = self._best_of_blocks(query, place)
-        most = min(k, int(self._table.shape[0]) // BLOCK)
-        _, blocks = top_of(best, most)
-        near = tf.reshape(blocks[..., None] * BLOCK + tf.range(BLOCK), [-1, most * BLOCK])
+        blocks, real = _chosen(self._best_of_blocks(query), place, k)
+        near = tf.reshape(blocks[..., None] * BLOCK + tf.range(BLOCK), [tf.shape(query)[0], -1])
         table = tf.reshape(self._table, [-1, BLOCK, self._table.shape[1]])
         scores = tf.einsum("qkbd,qd->qkb", tf.gather(table, blocks), query)
-        scores = tf.reshape(scores, [-1, most * BLOCK])
+        scores = tf.reshape(tf.where(real[..., None], scores, -np.inf), tf.shape(near))
         scores = tf.where(_in_sorted(place, near), -np.inf, scores)
         rows = tf.gather(self._rows, near)
         if second_score is not None:
@@ -81,38 +81,31 @@ class BlockwiseIndex(tf.Module):
             scores, rows = tf.concat([scores, of_own], axis=1), tf.concat([rows, own], axis=1)
         return best_of(scores, rows, k)
 
-    def _best_of_blocks(self, query: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-        """[Q, blocks] the best score of each block; places of [Q, M], sorted, count for nothing."""
+    def _best_of_blocks(self, query: tf.Tensor) -> tf.Tensor:
+        """[Q, blocks] the best score of each block, whoever has it."""
         queries, turned = tf.shape(query)[0], tf.transpose(query)
-        order = tf.argsort(tf.reshape(place, [-1]))
-        place_of = tf.gather(tf.reshape(place, [-1]), order)
-        at = tf.stack([place_of, order // tf.shape(place)[1]], axis=1)
-        padded = int(self._table.shape[0])
-        begins = np.arange(0, padded, CHUNK, dtype=np.int32)
-        cuts = tf.searchsorted(place_of, np.append(begins, padded).astype(np.int32))
-
-        def best(number: tf.Tensor | int, chunk: tf.Tensor, size: int) -> tf.Tensor:
-            # Candidates stand in rows, so that the maxima of a block are those of whole rows.
-            scores = tf.matmul(chunk, turned)
-            mine = at[cuts[number] : cuts[number + 1]]
-            out = tf.fill([tf.shape(mine)[0]], -np.inf)
-            scores = tf.tensor_scatter_nd_update(scores, mine - [[number * CHUNK, 0]], out)
-            return tf.reduce_max(tf.reshape(scores, [size // BLOCK, BLOCK, queries]), axis=1)
-
+        padded, width = self._table.shape
         full = padded // CHUNK
         # One of them is taken without a copy.
-        chunks = tf.reshape(self._table[: full * CHUNK], [full, CHUNK, self._table.shape[1]])
+        chunks = tf.reshape(self._table[: full * CHUNK], [full, CHUNK, width])
+
+        def best(chunk: tf.Tensor, size: int) -> tf.Tensor:
+            # Candidates stand in rows, so that the maxima of a block are those of whole rows.
+            scores = tf.matmul(chunk, turned)
+            return tf.reduce_max(tf.reshape(scores, [size // BLOCK, BLOCK, queries]), axis=1)
+
         found = tf.TensorArray(tf.float32, full, element_shape=[CHUNK // BLOCK, None])
         _, found = tf.while_loop(
             lambda number, _: number < full,
-            lambda number, out: (number + 1, out.write(number, best(number, chunks[number], CHUNK))),
+            lambda number, out: (number + 1, out.write(number, best(chunks[number], CHUNK))),
             (0, found),
-            parallel_iterations=1,
+            # A core works out products while another looks for the maxima of the last ones.
+            parallel_iterations=len(os.sched_getaffinity(0)),
         )
         parts = [found.concat()] if full else []
         if padded % CHUNK:
-            parts.append(best(full, self._table[full * CHUNK :], padded % CHUNK))
-        return tf.transpose(tf.concat(parts, axis=0))
+            parts.append(best(self._table[full * CHUNK :], padded % CHUNK))
+        return tf.ensure_shape(tf.transpose(tf.concat(parts, axis=0)), [None, padded // BLOCK])
 
     def _second(
         self, query: tf.Tensor, second_item: tf.Tensor, second_score: tf.Tensor, barred: tf.Tensor
@@ -124,6 +117,33 @@ class BlockwiseIndex(tf.Module):
             _in_sorted(tf.sort(barred, axis=1), rows) | (tf.gather(self._place, rows) >= self._size) | ~first
         )
         return rows, tf.where(out, -np.inf, log_add_exp(dense, totals))
+
+
+def _chosen(best: tf.Tensor, place: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The blocks in which the k best that are not barred lie: [Q, k + m] and which of them are meant.
+
+    These are the k best of the blocks in which nothing is barred, and of the others those that seem no worse
+    than the last of these: their best may be what is barred.
+
+    Args:
+        best: [Q, blocks] scores.
+        place: [Q, M] int32 places that are barred, rising; beyond the last block: none.
+        k: how many.
+    """
+    count = int(best.shape[1])
+    block = place // BLOCK
+    new = tf.concat([tf.ones_like(block[:, :1], tf.bool), block[:, 1:] != block[:, :-1]], axis=1)
+    new &= block < count
+    query = tf.where(new)[:, 0]
+    at = tf.stack([tf.cast(query, tf.int32), tf.boolean_mask(block, new)], axis=1)
+    clean = tf.tensor_scatter_nd_update(best, at, tf.fill([tf.shape(at)[0]], -np.inf))
+    value, chosen = top_of(clean, min(k, count))
+    seeming = tf.gather(best, tf.minimum(block, count - 1), batch_dims=1)
+    seeming = tf.where(new & (seeming >= value[:, -1:]), seeming, -np.inf)
+    more = tf.reduce_max(tf.reduce_sum(tf.cast(seeming > -np.inf, tf.int32), axis=1))
+    value_more, which = tf.math.top_k(seeming, more)
+    blocks = tf.concat([chosen, tf.gather(tf.minimum(block, count - 1), which, batch_dims=1)], axis=1)
+    return blocks, tf.concat([value, value_more], axis=1) > -np.inf
 
 
 def _totals(item: tf.Tensor, score: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
