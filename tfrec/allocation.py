@@ -13,8 +13,9 @@ def keep_freed_memory() -> None:
 
     Steps of a batch job ask for the same tens of megabytes again and again. Taken from the system each time,
     their pages are cleared each time, which takes about as long as a matrix product that fills them. All
-    threads share one arena, since those of single threads give back what is free whatever they are told. To be
-    called before TensorFlow begins its threads; without effect where the C library is not glibc.
+    threads share one arena, since those of single threads give back what is free whatever they are told.
+
+    To be called before TensorFlow begins its threads; without effect where the C library is not glibc.
     """
     if not sys.platform.startswith("linux"):
         return

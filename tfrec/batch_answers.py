@@ -137,6 +137,17 @@ class _Listed:
         return self._index.answer(query, second_item, second_score, barred, k, allowed)
 
 
+def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
+    """Returns a dataset whose steps are handed over as they are.
+
+    TensorFlow's tuning of input pipelines holds back every step of some calls of `predict` until half a second
+    is over (measured with TensorFlow 2.20: the same call took 10 s or 20 s).
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
 def answer_requests(
     model: BatchAnswers, dataset: Dataset, positions: np.ndarray, keys: np.ndarray | None = None
 ) -> Answers:
@@ -180,6 +191,6 @@ def answer_requests(
     queries = tf.TensorSpec((None, 2), tf.int32), tf.TensorSpec((None,), tf.int64)
     data = tf.data.Dataset.from_generator(steps, output_signature=(inputs, *queries))
     data = data.apply(tf.data.experimental.assert_cardinality(len(begins)))
-    found = model.predict(data, verbose=0)
+    found = model.predict(without_autotuning(data), verbose=0)
     place = np.argsort(np.concatenate(order[: len(begins)]))
     return {name: np.asarray(value)[place] for name, value in found.items()}
