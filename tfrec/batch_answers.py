@@ -140,8 +140,8 @@ class _Listed:
 def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:
     """Returns a dataset whose steps are handed over as they are.
 
-    TensorFlow's tuning of input pipelines holds back every step of some calls of `predict` until half a second
-    is over (measured with TensorFlow 2.20: the same call took 10 s or 20 s).
+    TensorFlow's tuning of input pipelines holds back every step of some calls of `predict` until half a
+    second is over (measured with TensorFlow 2.20: the same call took 20 s or 41 s).
     """
     options = tf.data.Options()
     options.autotune.enabled = False
