@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tfrec.index.manifest import MANIFEST_FILE
+
 Result = Mapping[str, str]
 """Checksums by name; empty where there is no result."""
 TIMES = ("seconds", "train_s", "built_at", "created", "time")
@@ -36,11 +38,12 @@ def weights(folder: Path) -> Result:
 
 
 def versions_of(folder: Path) -> Result:
-    """Returns those of the newest version of an index."""
+    """Returns those of the newest version of an index, whose list of checksums holds one of a time."""
     versions = sorted(
         (path for path in folder.glob("*") if path.name.isdigit()), key=lambda path: int(path.name)
     )
-    return tree(versions[-1]) if versions else {}
+    found = tree(versions[-1]) if versions else {}
+    return {name: checksum for name, checksum in found.items() if name != MANIFEST_FILE}
 
 
 def _checksum(path: Path) -> str:
