@@ -11,8 +11,8 @@ from tfrec.index.manifest import MANIFEST_FILE
 
 Result = Mapping[str, str]
 """Checksums by name; empty where there is no result."""
-TIMES = ("seconds", "train_s", "built_at", "created", "time")
-"""Words in the names of JSON fields that hold times of the run."""
+WHEN = "time"
+"""The JSON field that holds when a file was written."""
 
 
 def tree(folder: Path) -> Result:
@@ -54,7 +54,7 @@ def _checksum(path: Path) -> str:
 
 
 def _lasting(value: Any) -> Any:
-    """A JSON value without the times of the run."""
+    """A JSON value without when it was written."""
     if isinstance(value, dict):
-        return {name: _lasting(of) for name, of in value.items() if not any(word in name for word in TIMES)}
+        return {name: _lasting(of) for name, of in value.items() if name != WHEN}
     return [_lasting(of) for of in value] if isinstance(value, list) else value

@@ -10,7 +10,7 @@ from tfrec.errors import SettingsError
 from tfrec.model import TwoTowerModel
 from tfrec.new_items import rare_items
 from tfrec.schema import FIRST_ROW
-from tfrec.trained import TrainedModel
+from tfrec.trained import SETTINGS_FILE, TrainedModel
 from tfrec.vocabulary import Vocabulary
 
 
@@ -48,6 +48,8 @@ def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
         raise SettingsError(_unlike(missing[0], "only one of the two has it"))
     for name, weight in ours.items():
         learned = theirs[name].numpy()
+        if (name in tables) != (name in of_older):
+            raise SettingsError(_unlike(name, "it is of a vocabulary in only one of the two"))
         if name in tables:
             learned = _by_values(weight.numpy(), learned, tables[name], of_older[name])
         if learned.shape != tuple(weight.shape):
@@ -108,5 +110,5 @@ def _name(weight: Any) -> str:
 def _unlike(name: str, why: str) -> str:
     return (
         f"the older model is built otherwise: weight {name!r}, {why}. Train with its settings "
-        "(settings.yaml in its folder), or without --from."
+        f"({SETTINGS_FILE} in its folder), or without --from."
     )

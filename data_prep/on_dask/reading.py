@@ -29,6 +29,7 @@ from data_prep.rejected import RejectedSummary, names_of
 from data_prep.report import Report
 from data_prep.sources import Source
 from data_prep.values import RawIds
+from tfrec.errors import DataError
 
 EVENTS_A_PART = 2_000_000
 USERS_SAMPLED = 2_000
@@ -62,16 +63,29 @@ def reading(
         DataError: the log has no rows, a file cannot be read or lacks a column, or more rows are unreadable
             than is allowed.
     """
+    files = known.files(paths, options)
+    items = None if known.items is None else known.items(paths)
     out.parent.mkdir(parents=True, exist_ok=True)
     for left in out.parent.glob(f".{out.name}.parts-*"):  # of a run that was killed
         shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.parts-", dir=out.parent) as folder:
         scratch = Path(folder).absolute()
-        with workers_of(dask, scratch / "workers") as workers:
+        with _room_needed(scratch), workers_of(dask, scratch / "workers") as workers:
             read = _Reader(workers, options, scratch, told)
-            parts, rejected = read.parts_of(known.files(paths, options), dask, report)
-            items = None if known.items is None else known.items(paths)
+            parts, rejected = read.parts_of(files, dask, report)
             yield ReadLog(source, Work(StoredParts(workers, parts, scratch, told), report), rejected, items)
+
+
+@contextlib.contextmanager
+def _room_needed(scratch: Path) -> Iterator[None]:
+    """What the system refuses here is to write parts: of the log, what cannot be read is said already."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"working on parts of the log in {scratch.parent} failed: {error.strerror or error}. They take "
+            "about as much room as the log does in memory. Nothing was left behind."
+        ) from error
 
 
 class _Reader:

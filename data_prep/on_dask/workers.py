@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import dask
-from distributed import Client, LocalCluster, as_completed
+from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from data_prep.engines import GIB, DaskOptions
 from data_prep.sizes import free_memory
-from tfrec.errors import SettingsError
+from tfrec.errors import DataError, SettingsError
 
 RETRIES = 2
 ANSWER_S = 10
@@ -26,11 +26,6 @@ class Workers:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    @property
-    def count(self) -> int:
-        """How many there are now, at least one."""
-        return max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
-
     def map(
         self,
         function: Callable[..., Any],
@@ -43,6 +38,9 @@ class Workers:
             function: to run; the same arguments may come twice, where a worker was lost.
             arguments: as those of `map`.
             told: is given the share of the work that is done.
+
+        Raises:
+            DataError: workers die of a task, again and again.
         """
         futures = self._client.map(function, *arguments, pure=False, retries=RETRIES)
         try:
@@ -50,6 +48,11 @@ class Workers:
                 if told is not None:
                     told(done / len(futures))
             return self._client.gather(futures)
+        except KilledWorker as error:
+            raise DataError(
+                "Dask's workers died again and again at the same part of the log, most likely for want of "
+                "memory. Give them more with --memory, or smaller parts with --partitions."
+            ) from error
         finally:
             self._client.cancel(futures)
 
@@ -79,7 +82,6 @@ def workers_of(options: DaskOptions, scratch: Path) -> Iterator[Workers]:
     count = options.workers or dask.system.CPU_COUNT
     memory = options.memory * GIB if options.memory else free_memory() / 2
     with (
-        dask.config.set({"distributed.worker.use-file-locking": False}),
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from tfrec.cli.app import needs_extra
+from tfrec.errors import DataError
 
 
 def register(app: typer.Typer) -> None:
@@ -30,11 +31,15 @@ def train(
     """Train a model on a dataset. An interrupted run goes on when it is called again."""
     with needs_extra("train", "train"):
         from tfrec.settings_file import load_settings
+        from tfrec.trained import SETTINGS_FILE
         from tfrec.training import train as run
+    older = None if from_ is None else from_ / SETTINGS_FILE
+    if older is not None and not older.is_file():
+        raise DataError(f"{from_} is no model: it has no {SETTINGS_FILE}. `tfrec train` writes one.")
     trained = run(
         dataset,
         out,
-        load_settings(config or _settings_of(from_), set_ or ()),
+        load_settings(config or older, set_ or ()),
         overwrite=overwrite,
         restart=restart,
         quiet=quiet,
@@ -51,8 +56,3 @@ def train(
     console.print(f"[bold]{out}[/]: {facts['parameters']:,} parameters, {facts['epochs']} epochs, {found}")
     console.print(f"Next: tfrec evaluate {out}, tfrec export {out} --out servables/{out.name}")
     console.print(f"The course of training: tensorboard --logdir {out / 'logs'}")
-
-
-def _settings_of(model: Path | None) -> Path | None:
-    """The file of the settings that a model was trained with, where there is one."""
-    return model / "settings.yaml" if model is not None and (model / "settings.yaml").is_file() else None
