@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.batches import pack_windows
-from tfrec.blockwise_index import CHUNK, BlockwiseIndex
+from tfrec.blockwise_index import BlockwiseIndex
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.graph_index import ExactIndex
@@ -24,7 +24,7 @@ ROWS = 16
 MANY_ROWS = 64
 """the same where the search takes longer than the towers, and less for each of many queries"""
 CELLS = 2**26
-"""scores a step, at most"""
+"""numbers that a step holds for its search, at most"""
 NOTHING = {"score": -np.inf}
 """what stands where there are no more answers; else 0"""
 
@@ -64,13 +64,12 @@ class BatchAnswers(keras.Model):
         in_two = self.second_stage.candidates
         self.retrieve = max(settings.answers.retrieve, k) if in_two else k
         items = trained.model.spec.items
-        self.search: BlockwiseIndex | _Listed
-        if BlockwiseIndex.pays(items if allowed is None else len(allowed), self.retrieve):
-            self.search, self.cells = BlockwiseIndex(self.index.candidates, allowed), CHUNK
-            self.rows = MANY_ROWS
-        else:
-            self.search, self.cells = _Listed(self.index, allowed), items
-            self.rows = ROWS
+        # Those that are allowed are the same for all: a search among them alone is as good as any.
+        self.search: BlockwiseIndex | ExactIndex = self.index
+        self.rows, self.cells = ROWS, items
+        if allowed is not None or BlockwiseIndex.pays(items, self.retrieve):
+            self.search = BlockwiseIndex(self.index.candidates, allowed)
+            self.rows, self.cells = MANY_ROWS, self.search.cells(self.retrieve)
         known = np.zeros((items, 0), np.float32) if statistics is None else statistics
         self.statistics = tf.constant(known)
         self._encode = tf.function(trained.model.__call__, jit_compile=True, reduce_retracing=False)
@@ -113,28 +112,6 @@ class BatchAnswers(keras.Model):
             unknown = UNKNOWN_ROW if column.kind == "categorical" else np.float32(np.nan)
             lists[f"context.{column.name}"] = tf.fill(shape[:1], unknown)
         return lists
-
-
-class _Listed:
-    """The search over all scores at once, among the same rows for all queries."""
-
-    def __init__(self, index: ExactIndex, allowed: np.ndarray | None) -> None:
-        self._index = index
-        self._allowed = None if allowed is None else tf.constant(allowed[None], tf.int32)
-
-    def answer(
-        self,
-        query: tf.Tensor,
-        second_item: tf.Tensor,
-        second_score: tf.Tensor | None,
-        barred: tf.Tensor,
-        k: int,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns rows and scores: see `ExactIndex.answer`."""
-        allowed = self._allowed
-        if allowed is not None:
-            allowed = tf.repeat(allowed, tf.shape(query)[0], axis=0)
-        return self._index.answer(query, second_item, second_score, barred, k, allowed)
 
 
 def without_autotuning(data: tf.data.Dataset) -> tf.data.Dataset:

@@ -39,7 +39,7 @@ class BlockwiseIndex(tf.Module):
         super().__init__(name="blockwise_index")
         items = int(candidates.shape[0])
         rows = np.arange(FIRST_ROW, items, dtype=np.int32) if allowed is None else allowed
-        self._size, self._items = len(rows), items
+        self._size = len(rows)
         missing = -len(rows) % BLOCK
         self._rows = tf.constant(np.pad(rows, (0, missing)))
         place = np.full(items, len(rows) + missing, np.int32)  # of rows that are none of these: behind all
@@ -52,6 +52,11 @@ class BlockwiseIndex(tf.Module):
     def pays(items: int, k: int) -> bool:
         """Returns whether the search is worth its while for k answers of so many items."""
         return items >= max(MANY * BLOCK * k, CHUNK)
+
+    def cells(self, k: int) -> int:
+        """Returns about how many numbers are held for a query of k answers."""
+        padded, width = self._table.shape
+        return min(CHUNK, padded) + padded // BLOCK + min(k * BLOCK, padded) * width
 
     def answer(
         self,
@@ -100,7 +105,7 @@ class BlockwiseIndex(tf.Module):
             lambda number, out: (number + 1, out.write(number, best(chunks[number], CHUNK))),
             (0, found),
             # A core works out products while another looks for the maxima of the last ones.
-            parallel_iterations=len(os.sched_getaffinity(0)),
+            parallel_iterations=os.cpu_count() or 1,
         )
         parts = [found.concat()] if full else []
         if padded % CHUNK:
@@ -147,7 +152,10 @@ def _chosen(best: tf.Tensor, place: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Te
 
 
 def _totals(item: tf.Tensor, score: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Sorts items, [Q, S]; returns them, log Σ of the scores of each, and where each stands first."""
+    """Sorts items, [Q, S]; returns them, log Σ of the scores of each, and where each stands first.
+
+    Sums of sorted ones need neither a table over the catalogue nor each item compared with each other one.
+    """
     order = tf.argsort(item, axis=1)
     item, score = (tf.gather(values, order, batch_dims=1) for values in (item, score))
     first = tf.concat([tf.ones_like(item[:, :1], tf.bool), item[:, 1:] != item[:, :-1]], axis=1)
