@@ -7,12 +7,13 @@ from typing import Any
 
 from benchmarks.clock import StepClock
 from benchmarks.processes import in_fresh_process
+from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.prediction import Predictor
 from tfrec.run import validation_positions
-from tfrec.training import batches_of, build_model, compile_model
+from tfrec.training import batches_of
 
 STEPS = 12
 WARM_UP = 4

@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.clock import StepClock
 from benchmarks.flops import Shape, step_flops, window_places
 from benchmarks.memory import peak_mb
+from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
@@ -21,7 +22,7 @@ from tfrec.model import TwoTowerModel
 from tfrec.packing import cut_windows
 from tfrec.schema import FIRST_ROW
 from tfrec.settings_file import load_settings
-from tfrec.training import batches_of, build_model, compile_model
+from tfrec.training import batches_of
 
 
 def main() -> None:

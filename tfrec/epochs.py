@@ -1,7 +1,7 @@
 """Training examples of an epoch: all train events, cut, shuffled and packed anew each time."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -52,8 +52,14 @@ class Epochs:
         asides = int((first.aside >= 0).sum())
         self.lists_a_step = max(1, math.ceil(ROOM * asides / self.steps))
 
-    def batches(self, epoch: int) -> Iterator[Batch]:
-        """Yields `steps` batches of `rows` packed rows; the last ones are filled up with padding."""
+    def batches(self, epoch: int, shares: Sequence[int] = (0,), of: int = 1) -> Iterator[Batch]:
+        """Yields `steps` batches of `rows` packed rows; the last ones are filled up with padding.
+
+        Args:
+            epoch: from 0.
+            shares: of every batch those that are yielded, one after another.
+            of: equal shares of its rows that a batch is cut into.
+        """
         rows, fold, weight = self._rows(epoch)
         size = self.settings.training.rows
         random = self._random(epoch, 1)
@@ -70,32 +76,37 @@ class Epochs:
             item = np.where(shown != inputs["item"], inputs["item"], PADDING_ROW)
         inputs["item"] = shown
         for step in range(self.steps):
-            part = order[step * size : (step + 1) * size]
-            target = item[part]
-            wanted = {
-                "item": target,
-                "weight": np.where(target >= FIRST_ROW, weight[part], np.float32(0)),
-                "fold": fold[part],
-                "negatives": draw_uniform(random, self.items, self.settings.loss.uniform),
-            }
-            if self.lists is not None:
-                wanted |= self._lists(_with_empty(rows.aside, -1)[part], random)
-            yield {name: tensor[part] for name, tensor in inputs.items()}, wanted
+            negatives = draw_uniform(random, self.items, self.settings.loss.uniform)
+            for share in shares:
+                part = order[step * size :][share * size // of : (share + 1) * size // of]
+                target = item[part]
+                wanted = {
+                    "item": target,
+                    "weight": np.where(target >= FIRST_ROW, weight[part], np.float32(0)),
+                    "fold": fold[part],
+                    "negatives": negatives,
+                }
+                if self.lists is not None:
+                    lots = self._random(epoch, 2, step, share)
+                    wanted |= self._lists(
+                        _with_empty(rows.aside, -1)[part], -(-self.lists_a_step // of), lots
+                    )
+                yield {name: tensor[part] for name, tensor in inputs.items()}, wanted
 
-    def _lists(self, aside: np.ndarray, random: np.random.Generator) -> dict[str, np.ndarray]:
+    def _lists(self, aside: np.ndarray, room: int, random: np.random.Generator) -> dict[str, np.ndarray]:
         """The lists of a batch's asides [rows, P], as many as ever; of more than have room some by lot."""
         assert self.lists is not None
-        at = random.permutation(np.argwhere(aside >= 0))[: self.lists_a_step].astype(np.int32)
+        at = random.permutation(np.argwhere(aside >= 0))[:room].astype(np.int32)
         number = aside[at[:, 0], at[:, 1]]
-        short = self.lists_a_step - len(at)
+        short = room - len(at)
         ranking = self.settings.ranking
         found = self.lists.dense(np.append(number, np.full(short, -1)), ranking.candidates, random)
         drawn = random.random(found["hidden"].shape) < ranking.unknown
         found |= {"hidden": found["hidden"] | drawn, "at": np.pad(at, ((0, short), (0, 0)))}
         return {f"list.{name}": values for name, values in found.items()}
 
-    def _random(self, epoch: int, purpose: int) -> np.random.Generator:
-        return np.random.default_rng((self.settings.seed, epoch, purpose))
+    def _random(self, epoch: int, *purpose: int) -> np.random.Generator:
+        return np.random.default_rng((self.settings.seed, epoch, *purpose))
 
     def _rows(self, epoch: int) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Returns an epoch's rows, and at each of their places the fold of the user and the weight."""

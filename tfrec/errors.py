@@ -17,6 +17,10 @@ class SettingsError(TfrecError, ValueError):
     """A setting is unknown, of the wrong type, out of range, or in conflict with another."""
 
 
+class LostWorkerError(TfrecError, RuntimeError):
+    """One of the processes that train a model together is gone, or cannot be reached."""
+
+
 class MissingExtraError(TfrecError, ImportError):
     """A command needs packages of an extra that is not installed."""
 

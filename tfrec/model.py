@@ -7,19 +7,19 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.barring import barred_items, without_barred
-from tfrec.layers.attention import MASKED
+from tfrec.distribution.steps import ReplicatedStep
 from tfrec.layers.balance import UncertaintyBalance
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.ranker import Ranker
 from tfrec.layers.relations import Tensors
-from tfrec.losses import SecondSums
+from tfrec.losses import log_sums
 from tfrec.positives import ahead, further_weights
 from tfrec.query import Query
 from tfrec.ranking_task import RankingTask
 from tfrec.retrieval_scores import retrieval_scores
 from tfrec.schema import UNKNOWN_ROW
 from tfrec.spec import ModelSpec
-from tfrec.tasks import RetrievalTask
+from tfrec.tasks import Elsewhere, RetrievalTask
 from tfrec.towers import CandidateTower, QueryTower
 
 
@@ -55,6 +55,7 @@ class TwoTowerModel(keras.Model):
             losses = len(self.spec.ranking.tasks) + self.spec.ranking.retrieval
             self.balance = UncertaintyBalance(losses, name="balance", dtype="float32")
         self.pretraining = False
+        self.replicated: ReplicatedStep | None = None
 
     def set_pretraining(self, pretraining: bool) -> None:
         """Says whether `fit` gives hidden items to find from both sides (Sun et al. 2019, BERT4Rec)."""
@@ -117,8 +118,12 @@ class TwoTowerModel(keras.Model):
             losses += tf.unstack(self.ranking_task(logits, lists))
             weights += [ranking.weight * task.weight for task in ranking.tasks.values()]
         if self.balance is not None:
-            return self.balance(tf.stack(losses))
+            return self.balance(tf.stack(losses), replicas=self.distribute_strategy.num_replicas_in_sync)
         return tf.reduce_sum(tf.stack(losses) * tf.constant(weights))
+
+    def train_step(self, data: tuple[Tensors, Tensors]) -> dict[str, tf.Tensor]:
+        """A step of `fit`; of several replicas, the step of the whole batch that each has a share of."""
+        return super().train_step(data) if self.replicated is None else self.replicated(*data)
 
     def rank(
         self,
@@ -187,9 +192,10 @@ class TwoTowerModel(keras.Model):
             target_share=tf.convert_to_tensor(self.target_share),
             barred=None if barred is None else tf.reshape(barred, [-1, barred.shape[-1]]),
             further=further,
+            elsewhere=Elsewhere(y["elsewhere.target"], y["elsewhere.weight"]) if "total" in y else None,
             **sums,
         )
-        return loss / tf.maximum(tf.reduce_sum(weight), 1.0)
+        return loss / tf.maximum(y.get("total", tf.reduce_sum(weight)), 1.0)
 
     def _targets(self, x: Tensors, y: Tensors) -> tuple[tf.Tensor, tf.Tensor | None]:
         """Returns the places' targets [B, P, T], and what those beside the first count: [B * P, T - 1]."""
@@ -198,6 +204,9 @@ class TwoTowerModel(keras.Model):
             return item[..., None], None
         later = tf.reshape(ahead(tf.reshape(item, [-1]), count), [*item.shape, count])
         return tf.concat([item[..., None], later], axis=-1), further_weights(x, y["weight"], count)
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        """Nothing is left to build. Keras would reduce a batch first, which fails where it is shared."""
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "dtype": keras.saving.serialize_keras_object(self.dtype_policy)} | {
@@ -209,21 +218,3 @@ class TwoTowerModel(keras.Model):
         config = dict(config)
         dtype = keras.saving.deserialize_keras_object(config.pop("dtype"))
         return cls(dtype=dtype, **config)
-
-
-def log_sums(score: tf.Tensor, item: tf.Tensor, target: tf.Tensor) -> SecondSums:
-    """Returns log Σ exp(score) [B, P, S] over the places with each target's item, and over all.
-
-    Args:
-        target: [B, P, T].
-
-    Returns:
-        [B * P, T] and [B * P].
-    """
-    # One after another, so that [B, P, S, T] is never laid out.
-    own = [tf.where(item == one[..., None], score, MASKED) for one in tf.unstack(target, axis=-1)]
-    sums = tf.stack([tf.reduce_logsumexp(part, axis=-1) for part in own], axis=-1)
-    return SecondSums(
-        target=tf.reshape(sums, [-1, target.shape[-1]]),
-        total=tf.reshape(tf.reduce_logsumexp(score, axis=-1), [-1]),
-    )

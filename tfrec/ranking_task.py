@@ -64,7 +64,8 @@ class RankingTask:
         Args:
             logits: [M, C, T].
             lists: `weight` [M, C] float32, how many candidates each stands for, 0 where there is none,
-                `label.TASK` [M, C] float32, and `strength.TASK` where the task has one.
+                `label.TASK` [M, C] float32, `strength.TASK` where the task has one, and `total`, how many
+                lists there are, where these are a share of them.
         """
         tasks = self.spec.ranking.tasks
         labels = tf.stack([lists[f"label.{name}"] for name in tasks], axis=-1)
@@ -72,7 +73,12 @@ class RankingTask:
             lists["weight"] * lists[f"strength.{name}"] if task.strength else lists["weight"]
             for name, task in tasks.items()
         ]
-        return self.task.call(labels, logits, sample_weight=tf.stack(weights, axis=-1), compute_metrics=False)
+        weight = tf.stack(weights, axis=-1)
+        total = lists.get("total")
+        if total is None:
+            total = tf.reduce_sum(tf.cast(tf.reduce_any(weight > 0, axis=[1, 2]), tf.float32))
+        summed = self.task.call(labels, logits, sample_weight=weight, compute_metrics=False)
+        return summed / tf.maximum(total, 1.0)
 
     def _loss(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
         ranking, weight = self.spec.ranking, sample_weight
@@ -89,5 +95,4 @@ class RankingTask:
             count = tf.reduce_sum(y_true, axis=1)
             order = -tf.reduce_sum(y_true * (came - total), axis=1) / tf.maximum(count, 1.0)
             losses += tf.where(regression, 0.0, ranking.listwise * order)
-        some = tf.cast(tf.reduce_any(weight > 0, axis=[1, 2]), tf.float32)
-        return tf.reduce_sum(losses, axis=0) / tf.maximum(tf.reduce_sum(some), 1.0)
+        return tf.reduce_sum(losses, axis=0)

@@ -14,6 +14,7 @@ import tfrec
 from tfrec.checkpoints import Checkpoints, RunState
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.distribution.workers import Workers
 from tfrec.impressions import Impressions
 from tfrec.layers.seeds import set_seeds
 from tfrec.metrics import ndcg, target_rank
@@ -40,6 +41,7 @@ class Run(keras.callbacks.Callback):
         checkpoints: where they go.
         impressions: of the dataset, for tasks of ranking; None without.
         quiet: no progress bars.
+        workers: who train it together; each asks a part of what is asked after an epoch, the chief writes.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Run(keras.callbacks.Callback):
         impressions: Impressions | None = None,
         *,
         quiet: bool = False,
+        workers: Workers | None = None,
     ) -> None:
         super().__init__()
         self.trained = model
@@ -58,6 +61,7 @@ class Run(keras.callbacks.Callback):
         self.settings = settings
         self.checkpoints = checkpoints
         self.quiet = quiet
+        self.workers = workers or Workers()
         self.state = RunState()
         self.best = [w.numpy() for w in model.weights]
         self.positions = validation_positions(dataset, settings)
@@ -86,7 +90,7 @@ class Run(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch_began = time.perf_counter()
-        set_seeds(self.trained, self.settings.seed, epoch)
+        set_seeds(self.trained, self.settings.seed, epoch, self.workers.shares)
         self.trained.set_pretraining(epoch < self.settings.training.pretraining_epochs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
@@ -106,7 +110,8 @@ class Run(keras.callbacks.Callback):
             best_epoch=epoch + 1 if better else self.state.best_epoch,
             history=[*self.state.history, {name: float(value) for name, value in logs.items()}],
         )
-        self.checkpoints.save(state, self.variables, self.best)
+        if self.workers.chief:
+            self.checkpoints.save(state, self.variables, self.best)
         self.state = state
         self.trained.stop_training = self.is_over()
 
@@ -114,15 +119,18 @@ class Run(keras.callbacks.Callback):
         """What the val events and impressions say of the weights."""
         found = {}
         if len(self.positions) and self.settings.ranking.retrieval:
-            answers = self.predictor(self.dataset, self.positions)
-            targets = self.dataset.sequences.item[self.positions]
-            found[MONITOR] = float(ndcg(target_rank(answers, targets), 10).mean())
+            positions = self.workers.part(self.positions)
+            answers = self.predictor(self.dataset, positions)
+            targets = self.dataset.sequences.item[positions]
+            found[MONITOR] = self.workers.mean(ndcg(target_rank(answers, targets), 10))
         if self.shown is not None and len(self.shown):
-            probabilities = self.ranking_predictor(self.dataset, self.shown)
+            shown = self.shown.take(self.workers.part(np.arange(len(self.shown))))
+            probabilities = self.ranking_predictor(self.dataset, shown)
             task = next(iter(self.settings.ranking.tasks.values()))
-            within = auc(probabilities[:, 0], self.shown.labels[task.label], self.shown.offsets)
-            if np.isfinite(within).any():
-                found[RANKING_MONITOR] = float(np.nanmean(within))
+            within = auc(probabilities[:, 0], shown.labels[task.label], shown.offsets)
+            mean = self.workers.mean(within[np.isfinite(within)])
+            if np.isfinite(mean):
+                found[RANKING_MONITOR] = mean
         return found
 
     @contextlib.contextmanager

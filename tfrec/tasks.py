@@ -1,7 +1,7 @@
 """The retrieval task, built on that of TensorFlow Recommenders."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -24,6 +24,18 @@ _retrieval_call = tf.autograph.to_graph(tfrs.tasks.Retrieval.call)
 
 NEVER = 1e9
 """log m of a column that takes no part."""
+
+
+class Elsewhere(NamedTuple):
+    """The targets at the same places of the batch's S other shares, where replicas have one each.
+
+    Attributes:
+        target: [Q, S] int32.
+        weight: [Q, S] float32.
+    """
+
+    target: tf.Tensor
+    weight: tf.Tensor
 
 
 class RetrievalTask:
@@ -53,6 +65,7 @@ class RetrievalTask:
         rules: SecondSums | None = None,
         barred: tf.Tensor | None = None,
         further: tf.Tensor | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> tf.Tensor:
         """Returns the weighted sum of the losses, a scalar.
 
@@ -67,12 +80,14 @@ class RetrievalTask:
             copies, rules: what copy scores and rule scores add; None without.
             barred: [Q, W] int32, rows that are no negatives of a query; None: all are.
             further: [Q, F] float32, what the targets of the F queries after each count for it; None: nothing.
+            elsewhere: the targets of the batch's other shares, in-batch negatives too; None: there are none.
         """
         others = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
 
         def block_loss(block: dict[str, Any], embedded_others: tf.Tensor) -> tf.Tensor:
-            rows = tf.concat([block["target"], others], axis=0)
-            counts = self._log_counts(rows, block["weight"], target_share)
+            targets = _own_and_elsewhere(block)
+            rows = tf.concat([targets["target"], others], axis=0)
+            counts = self._log_counts(rows, targets["weight"], target_share)
 
             def loss(y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor) -> tf.Tensor:
                 if barred is not None:
@@ -86,7 +101,7 @@ class RetrievalTask:
             return _retrieval_call(
                 task,
                 block["query"],
-                tf.concat([block["embedded"], embedded_others], axis=0),
+                tf.concat([targets["embedded"], embedded_others], axis=0),
                 sample_weight=block["weight"],
                 candidate_ids=rows,
                 compute_metrics=False,
@@ -99,8 +114,13 @@ class RetrievalTask:
         if further is not None:
             later = ahead(parts["embedded"], further.shape[1])
             optional["further"] = Further(tf.einsum("qd,qfd->qf", query, later), further)
+        in_batch = self.spec.loss.in_batch
+        if elsewhere is not None and not self.spec.full_softmax and self.spec.loss.in_batch_negatives:
+            in_batch //= 1 + elsewhere.target.shape[1]
+            embedded = candidates(elsewhere.target, training=True)
+            optional["elsewhere"] = {**elsewhere._asdict(), "embedded": embedded}
         parts |= {name: part for name, part in optional.items() if part is not None}
-        blocks = tf.nest.map_structure(lambda part: _in_blocks(part, self.spec.loss.in_batch), parts)
+        blocks = tf.nest.map_structure(lambda part: _in_blocks(part, in_batch), parts)
         return sum_over_blocks(block_loss, blocks, candidates(others, training=True))
 
     def _mixed_loss(
@@ -132,6 +152,15 @@ class RetrievalTask:
         uniform = rows.shape[0] - in_batch
         counts = log_expected_count(rows, target_share, drawn, uniform, self.spec.items)
         return tf.concat([tf.where(weight > 0, counts[:in_batch], others), counts[in_batch:]], axis=0)
+
+
+def _own_and_elsewhere(block: dict[str, Any]) -> dict[str, tf.Tensor]:
+    """The targets of a block, and behind them those of the other shares' blocks."""
+    own = {name: block[name] for name in ("target", "weight", "embedded")}
+    if "elsewhere" not in block:
+        return own
+    flat = {name: tf.reshape(part, [-1, *part.shape[2:]]) for name, part in block["elsewhere"].items()}
+    return {name: tf.concat([part, flat[name]], axis=0) for name, part in own.items()}
 
 
 def _in_blocks(x: tf.Tensor, size: int) -> tf.Tensor:

@@ -13,6 +13,11 @@ from tfrec.trained import SETTINGS_FILE, TrainedModel
 DATASET_MARK = "dataset.json"
 
 
+def unfinished(out: Path) -> Path:
+    """Returns where the run of a model folder keeps what it has done so far."""
+    return out.parent / f".{out.name}.training"
+
+
 def work_folder(
     out: Path, settings: Settings, dataset: Dataset, restart: bool, older: TrainedModel | None
 ) -> Path:
@@ -23,7 +28,7 @@ def work_folder(
         SettingsError: it belongs to a run with other settings, another dataset or another model to begin
             from.
     """
-    work = out.parent / f".{out.name}.training"
+    work = unfinished(out)
     mark = dataset.schema.model_dump_json(indent=1)
     if older is not None:
         mark += f"\n{older.space}"

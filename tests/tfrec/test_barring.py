@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 
 from tfrec.barring import barred_items, without_barred
+from tfrec.building import build_model
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.layers.attention import MASKED
 from tfrec.schema import Repeats
 from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
-from tfrec.training import build_model
 
 # Two sequences in one row, then padding; the first has a session of three events and one of one.
 ROW = {

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.tfrec.shown import shown_to
+from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
 from tfrec.run import Run, validation_positions
 from tfrec.settings_file import known_keys, load_settings
-from tfrec.training import build_model, compile_model
 
 BASE = (
     "model.dimensions=8",
@@ -94,6 +94,7 @@ CHANGES = {
     "ranking.tasks": "{click: {label: click}}",
     "ranking.weight": 3,
     "ranking.retrieval": False,
+    "ranking.into_towers": False,
     "ranking.retrieval_score": False,
     "ranking.balance": "uncertainty",
     "ranking.cross": 1,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from tfrec.batches import Rows, pack_windows
+from tfrec.building import build_model, compile_model, ema_decay
 from tfrec.checkpoints import Checkpoints
 from tfrec.config import FUSIONS, Settings
 from tfrec.dataset import Dataset
@@ -20,7 +21,6 @@ from tfrec.packing import cut_windows
 from tfrec.run import Run
 from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
 from tfrec.settings_file import load_settings
-from tfrec.training import build_model, compile_model, ema_decay
 
 SMALL = ("model.dimensions=8", "model.feed_forward=8", "model.max_length=15", "training.rows=4")
 FEW_RULES = ("model.rules=4", "model.rule_events=2")
@@ -105,7 +105,8 @@ def test_order_inside_unordered_sessions_is_no_input(rich_dataset: Callable[...,
 
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
-    from tfrec.training import batches_of, compile_model
+    from tfrec.building import compile_model
+    from tfrec.training import batches_of
 
     dataset = rich_dataset()
     compiled = f"training.xla={str(fusion == 'early').lower()}"  # one is enough: compiling takes seconds

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrec.batches import pack_windows
+from tfrec.building import build_model
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
@@ -14,7 +15,6 @@ from tfrec.layers.attention import MASKED
 from tfrec.packing import cut_windows
 from tfrec.positives import ahead, further_weights
 from tfrec.settings_file import load_settings
-from tfrec.training import build_model
 
 
 def test_ahead_ends_in_zeros() -> None:

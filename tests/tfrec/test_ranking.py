@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tests.tfrec.shown import shown_to
 from tests.tfrec.test_model import small
+from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
@@ -28,7 +29,6 @@ from tfrec.schema import ContextColumn
 from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
 from tfrec.trained import TrainedModel
-from tfrec.training import build_model, compile_model
 from tfrec.vocabulary import Vocabulary
 
 CLICK = "ranking.tasks={click: {label: click}}"

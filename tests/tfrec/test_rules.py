@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 
 from tfrec.batches import pack_windows
+from tfrec.building import build_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
@@ -17,7 +18,6 @@ from tfrec.layers.rules import LEAST_WEIGHT
 from tfrec.packing import cut_windows
 from tfrec.rules import count_rules, fold_of_user, rule_matrix, strongest, together_matrix
 from tfrec.settings_file import load_settings
-from tfrec.training import build_model
 
 A, B, C = 2, 3, 4
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from tfrec.cli.app import needs_extra
+from tfrec.distribution.cluster import Strategy
 from tfrec.errors import DataError
 
 
@@ -26,24 +27,34 @@ def train(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="replace the model folder")] = False,
     restart: Annotated[bool, typer.Option(help="begin anew where an unfinished run is found")] = False,
+    strategy: Annotated[
+        Strategy,
+        typer.Option(
+            help="who trains: none, this process alone; mirrored, all GPUs of this machine; multiworker, the "
+            "processes that TF_CONFIG names, or those of an Indexed Job"
+        ),
+    ] = "none",
     quiet: Annotated[bool, typer.Option(help="no progress bars")] = False,
 ) -> None:
     """Train a model on a dataset. An interrupted run goes on when it is called again."""
     with needs_extra("train", "train"):
+        from tfrec.distribution.workers import workers_of
         from tfrec.settings_file import load_settings
         from tfrec.trained import SETTINGS_FILE
         from tfrec.training import train as run
     older = None if from_ is None else from_ / SETTINGS_FILE
     if older is not None and not older.is_file():
         raise DataError(f"{from_} is no model: it has no {SETTINGS_FILE}. `tfrec train` writes one.")
+    workers = workers_of(strategy)
     trained = run(
         dataset,
         out,
         load_settings(config or older, set_ or ()),
         overwrite=overwrite,
         restart=restart,
-        quiet=quiet,
+        quiet=quiet or not workers.chief,
         begin_from=from_,
+        workers=workers,
     )
     facts = trained.training
     best = facts[facts["monitor"]]

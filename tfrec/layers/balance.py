@@ -25,10 +25,10 @@ class UncertaintyBalance(keras.layers.Layer):
             name="log_variance", shape=(self.tasks,), initializer="zeros", dtype="float32"
         )
 
-    def call(self, losses: tf.Tensor) -> tf.Tensor:
-        """Returns a scalar of losses [tasks]."""
+    def call(self, losses: tf.Tensor, replicas: int = 1) -> tf.Tensor:
+        """Returns a scalar of losses [tasks], the share of one of so many replicas."""
         uncertain = tf.convert_to_tensor(self.log_variance)
-        return tf.reduce_sum(tf.exp(-uncertain) * losses + uncertain / 2)
+        return tf.reduce_sum(tf.exp(-uncertain) * losses + uncertain / 2 / replicas)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"tasks": self.tasks}

@@ -1,0 +1,145 @@
+"""Several replicas and processes train the model that one would."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tfrec.dataset import Dataset
+from tfrec.errors import SettingsError
+from tfrec.settings_file import load_settings
+from tfrec.trained import TrainedModel
+from tfrec.training import train
+
+# Gradients are clipped by their length, which one process takes before an item's rows are summed. Without
+# that and without chance in layers nothing but the order of sums is left.
+SETTINGS = (
+    "model.dimensions=8",
+    "model.blocks=1",
+    "model.rules=4",
+    "model.rule_events=2",
+    "model.feed_forward=8",
+    "model.max_length=15",
+    "model.dropout=0",
+    "model.id_dropout=0",
+    "training.rows=4",
+    "training.clip_norm=1000000",
+    "training.learning_rate=0.01",
+    "training.epochs=3",
+    "training.patience=9",
+    "training.xla=false",
+    "loss.in_batch=16",
+    "loss.uniform=8",
+)
+TRAIN = [sys.executable, "-c", "from tfrec.cli import main; main()", "train"]
+ON_TWO_CPUS = """
+import sys, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from tfrec.cli import main
+main()
+"""
+DEADLINE_S = 300
+
+
+@pytest.fixture(scope="module")
+def dataset(
+    rich_dataset: Callable[..., Dataset],
+    write_dataset: Callable[[Dataset, Path], None],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    path = tmp_path_factory.mktemp("distribution") / "dataset"
+    write_dataset(rich_dataset(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def alone(dataset: Path) -> TrainedModel:
+    return train(dataset, dataset.parent / "alone", load_settings(None, SETTINGS), quiet=True)
+
+
+def free_ports(count: int) -> list[int]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [server.getsockname()[1] for server in held]
+    for server in held:
+        server.close()
+    return ports
+
+
+def start_two(dataset: Path, out: Path, *more: str) -> list[subprocess.Popen[str]]:
+    """Two processes of a cluster that train one model, the chief first."""
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    options = [f"--set={s}" for s in (*SETTINGS, *more)]
+    command = [*TRAIN, str(dataset), "--out", str(out), "--strategy", "multiworker", *options]
+    return [
+        subprocess.Popen(
+            command,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"index": i}}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for i in range(2)
+    ]
+
+
+def assert_same(one: TrainedModel, other: TrainedModel) -> None:
+    for ours, theirs in zip(one.model.weights, other.model.weights, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-4, err_msg=ours.path)
+    for ours, theirs in zip(one.training["history"], other.training["history"], strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-4)
+        assert ours["val_ndcg@10"] == pytest.approx(theirs["val_ndcg@10"], abs=0.01)
+
+
+def test_two_devices_of_a_machine(dataset: Path, alone: TrainedModel) -> None:
+    out = dataset.parent / "mirrored"
+    command = [sys.executable, "-c", ON_TWO_CPUS, "train", str(dataset), "--out", str(out), "--strategy"]
+    options = [f"--set={s}" for s in SETTINGS]
+    done = subprocess.run(
+        [*command, "mirrored", *options], capture_output=True, text=True, timeout=DEADLINE_S
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert_same(TrainedModel.load(out), alone)
+
+
+def test_a_worker_is_killed_and_all_start_again(dataset: Path, alone: TrainedModel) -> None:
+    out = dataset.parent / "workers"
+    chief, other = start_two(dataset, out)
+    checkpoints = dataset.parent / ".workers.training" / "checkpoints"
+    limit = time.monotonic() + DEADLINE_S
+    while not list(checkpoints.glob("epoch-*")):
+        assert chief.poll() is None, chief.communicate()[0]
+        assert time.monotonic() < limit
+    other.send_signal(signal.SIGKILL)
+    said, _ = chief.communicate(timeout=DEADLINE_S)
+    other.communicate()
+    if chief.returncode == 0:
+        pytest.fail("the chief was done before the other worker was killed")
+    assert "worker 0 of 2 stops" in said
+    assert "goes on from the last checkpoint" in said
+    assert not out.exists()
+    for process in start_two(dataset, out):
+        said, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, said
+    assert_same(TrainedModel.load(out), alone)
+    assert not checkpoints.exists()
+
+
+def test_rows_that_cannot_be_shared_are_refused(dataset: Path) -> None:
+    from tfrec.distribution.workers import Workers
+
+    workers = Workers()
+    workers.replicas = 3
+    with pytest.raises(SettingsError, match=r"training.rows is 4.*multiple of 3"):
+        train(dataset, dataset.parent / "three", load_settings(None, SETTINGS), workers=workers)
