@@ -14,7 +14,7 @@ KUBECTL = ROOT / ".venv-manifests" / "bin" / "kubectl"
 SERVING = ("overlays/gpu", "overlays/cpu", "overlays/canary", "overlays/gpu-tls")
 JOBS = (
     *("jobs/train", "jobs/predict", "jobs/publish", "jobs/refresh"),
-    *("overlays/train-gpu", "overlays/refresh-gpu"),
+    *("overlays/train-gpu", "overlays/refresh-gpu", "overlays/train-workers"),
 )
 
 Manifest = dict[str, Any]

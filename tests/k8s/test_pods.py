@@ -65,7 +65,7 @@ def calls(pod: Pod) -> dict[str, list[str]]:
             found[name] = words
         elif words[:1] == ["tfrec"]:
             found[name] = words[1:]
-        elif words[:2] == ["/bin/sh", "-ec"]:
+        elif words[:2] == ["/bin/sh", "-ec"] and container["image"].startswith("tfrec-"):
             script = re.sub(r"\$\(cat [^)]*\)", "7", words[2].replace("\\\n", " "))
             for variable, value in sorted(pod.variables(name).items(), reverse=True):  # longer names first
                 script = script.replace(f"${variable}", value)
