@@ -1,12 +1,17 @@
 """Settings of the whole suite, and the judge that lies beside the checkout."""
 
 import importlib.util
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+# The programs are the same, only not made fast: compiling them is a fourth of what these tests take. Read by
+# TensorFlow when it is imported, here and in the processes that tests start.
+os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 
 # The same examples in every run, however slow the machine: a failure is never chance.
 settings.register_profile("tfrec", derandomize=True, deadline=None)
