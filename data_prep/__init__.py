@@ -3,5 +3,6 @@
 from data_prep.engines import DaskOptions
 from data_prep.options import PrepareOptions
 from data_prep.prepare import prepare
+from data_prep.recipe import Recipe
 
-__all__ = ["DaskOptions", "PrepareOptions", "prepare"]
+__all__ = ["DaskOptions", "PrepareOptions", "Recipe", "prepare"]

@@ -17,6 +17,7 @@ from data_prep.impressions import Impressions
 from data_prep.items import ItemTable
 from data_prep.options import PrepareOptions
 from data_prep.parts import Part, Work
+from data_prep.recipe import Recipe
 from data_prep.vocabularies import train_values
 from data_prep.writing import DatasetParts, LogTypes, Rejected
 from tfrec.folders import whole_folder
@@ -45,13 +46,13 @@ class ReadLog:
 
 
 def build(
-    read: ReadLog, options: PrepareOptions, out: Path, step: Callable[[str], None], *, overwrite: bool
+    read: ReadLog, recipe: Recipe, out: Path, step: Callable[[str], None], *, overwrite: bool
 ) -> DatasetSchema:
     """Writes the dataset of a log, whole or not at all, and returns its schema.
 
     Args:
         read: the log.
-        options: of all steps.
+        recipe: with the options of all steps; it becomes part of the dataset.
         out: the folder to write.
         step: is told which step begins: cleaning, splitting, writing.
         overwrite: replace `out` where it is there.
@@ -60,7 +61,7 @@ def build(
         SettingsError: the split or the impressions do not fit the log.
         DataError: nothing is left to learn from, or `out` cannot be written.
     """
-    work = read.work
+    work, options = read.work, recipe.options
     step("cleaning")
     has_clock = find_clock(work, options) if read.own_roles else clean(work, options)
     cutting.cut(work, options, has_clock=has_clock, as_it_is=read.own_roles)
@@ -90,6 +91,7 @@ def build(
         own_roles=read.own_roles,
     )
     with whole_folder(out, overwrite=overwrite) as folder:
+        recipe.save(folder)
         return dataset.write(folder)
 
 

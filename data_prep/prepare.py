@@ -18,6 +18,7 @@ from data_prep.items import forced, own_items
 from data_prep.options import PrepareOptions
 from data_prep.parts import OnePart, Work
 from data_prep.progress import steps_of
+from data_prep.recipe import Recipe
 from data_prep.report import Report
 from data_prep.sources import Source, source_named
 from tfrec.errors import DataError
@@ -78,7 +79,8 @@ def prepare(
             else:
                 read = _read(source, known, paths, options, report)
         read = replace(read, items=forced(items or read.items, options))
-        schema = build(read, options, out, step, overwrite=overwrite)
+        recipe = Recipe.of(source, paths, options, out)
+        schema = build(read, recipe, out, step, overwrite=overwrite)
     report.show(schema, console)
     return schema
 

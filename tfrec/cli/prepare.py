@@ -1,18 +1,15 @@
 """`tfrec prepare`."""
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
 from rich.console import Console
 
 from tfrec.cli.app import needs_extra
+from tfrec.cli.prepare_options import begun, grown, impressions_of, named, opposite, pairs, sampled_of, valid
 from tfrec.errors import SettingsError
-
-Options = TypeVar("Options", bound=BaseModel)
-# Options of the command whose field has another name.
-OTHER_NAMES = {"features": "--feature", "items_file": "--items", "session_gap_s": "--session-gap"}
+from tfrec.schema import DatasetSchema
 
 
 def register(app: typer.Typer) -> None:
@@ -22,10 +19,17 @@ def register(app: typer.Typer) -> None:
 
 def prepare(
     paths: Annotated[list[Path] | None, typer.Argument(help="files or folders of the log")] = None,
-    out: Annotated[Path, typer.Option(help="the dataset folder to write")] = Path("dataset"),
+    out: Annotated[
+        Path | None, typer.Option(help="the dataset folder to write; default: dataset, or that of --onto")
+    ] = None,
+    onto: Annotated[
+        Path | None,
+        typer.Option(help="a dataset that is to grow: its log, with the files named here, and its options"),
+    ] = None,
     source: Annotated[
-        str, typer.Option(help="log, completejourney, movielens, ebnerd, retailrocket or judge")
-    ] = "log",
+        str | None,
+        typer.Option(help="log (the default), completejourney, movielens, ebnerd, retailrocket or judge"),
+    ] = None,
     user: Annotated[str | None, typer.Option(help="column of user ids")] = None,
     item: Annotated[str | None, typer.Option(help="column of item ids")] = None,
     time: Annotated[str | None, typer.Option(help="column of times")] = None,
@@ -111,36 +115,35 @@ def prepare(
     with needs_extra("prepare", "prepare"):
         import data_prep
         from data_prep.engines import ENGINES
-        from data_prep.sources import source_named
     given: dict[str, Any] = {
         "user": user,
         "item": item,
         "time": time,
         "event": event,
         "session": session,
-        "context": _pairs("--context", context),
+        "context": pairs("--context", context),
         "time_unit": time_unit,
         "items_file": items,
         "items_id": items_id,
-        "features": _pairs("--feature", feature),
-        "impressions": _impressions(
+        "features": pairs("--feature", feature),
+        "impressions": impressions_of(
             impressions,
             id=impression_id,
             shown=shown,
-            labels=None if sampled_impressions else _named("--label", label),
-            values=None if sampled_impressions else _named("--value", value),
-            context=_pairs("--impression-context", impression_context),
+            labels=None if sampled_impressions else named("--label", label),
+            values=None if sampled_impressions else named("--value", value),
+            context=pairs("--impression-context", impression_context),
             counted=count_label,
             session=impression_session,
             role=impression_role,
         ),
-        "sampled_impressions": _sampled(
-            sampled_impressions, _named("--label", label), _named("--value", value)
+        "sampled_impressions": sampled_of(
+            sampled_impressions, named("--label", label), named("--value", value)
         ),
         "session_gap_s": session_gap,
-        "ordered_sessions": _not(unordered_sessions),
+        "ordered_sessions": opposite(unordered_sessions),
         "has_clock": clock,
-        "drop_duplicates": _not(keep_duplicates),
+        "drop_duplicates": opposite(keep_duplicates),
         "drop_repeats": drop_repeats,
         "once_per_session": once_per_session,
         "max_events_a_day": max_events_a_day,
@@ -152,79 +155,26 @@ def prepare(
         "repeats": repeats,
         "shards": shards,
     }
-    defaults = source_named(source).defaults.model_dump()
-    chosen = defaults | {name: value for name, value in given.items() if value is not None}
+    base = begun(onto, source, paths or [])
+    before = None if onto is None else DatasetSchema.load(onto).counts
+    chosen = base.options.model_dump() | {name: value for name, value in given.items() if value is not None}
+    out = out or onto or Path("dataset")
     if engine not in ENGINES:
         raise SettingsError(f"--engine {engine!r}: expected one of {', '.join(ENGINES)}")
     where = {"scheduler": scheduler, "workers": workers, "memory": memory, "partitions": partitions}
     dask = {name: value for name, value in where.items() if value is not None}
     if dask and engine != "dask":
         raise SettingsError(f"--{next(iter(dask))} is for --engine dask; here it is --engine {engine}")
+    grows = onto is not None and out.resolve() == onto.resolve()
     data_prep.prepare(
-        source,
-        paths or [],
+        base.source,
+        base.paths,
         out,
-        _valid(data_prep.PrepareOptions, chosen),
-        overwrite=overwrite,
+        valid(data_prep.PrepareOptions, chosen),
+        overwrite=overwrite or grows,
         engine=engine,
-        dask=_valid(data_prep.DaskOptions, dask),
+        dask=valid(data_prep.DaskOptions, dask),
     )
+    if before is not None:
+        Console().print(grown(before, DatasetSchema.load(out).counts))
     Console().print(f"{out}\nNext: tfrec train {out} --out model", markup=False, soft_wrap=True)
-
-
-def _impressions(file: Path | None, **given: Any) -> dict[str, Any] | None:
-    """Options of impressions; None without a file of them."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    if file is None and chosen:
-        raise SettingsError("options of impressions were given without --impressions FILE")
-    return None if file is None else {"file": file, **chosen}
-
-
-def _sampled(
-    negatives: int | None, labels: dict[str, str] | None, values: dict[str, str] | None
-) -> dict[str, Any] | None:
-    """Options of impressions that are made of the log; None where they are not asked for."""
-    if negatives is None:
-        return None
-    types = {name: tuple(text.split("|")) for name, text in (labels or {}).items()}
-    return {"negatives": negatives, "labels": types, "values": values or {}}
-
-
-def _named(option: str, values: list[str] | None) -> dict[str, str] | None:
-    """`NAME=COLUMN` as a mapping."""
-    if not values:
-        return None
-    split = [value.partition("=") for value in values]
-    if any(not name or not column for name, _, column in split):
-        raise SettingsError(f"{option} {values!r}: expected NAME=COLUMN")
-    return {name: column for name, _, column in split}
-
-
-def _not(flag: bool | None) -> bool | None:
-    """The opposite of a flag; None where it was not given, which leaves a source's default."""
-    return None if flag is None else not flag
-
-
-def _pairs(option: str, values: list[str] | None) -> dict[str, str] | None:
-    """`NAME:kind` as a mapping; `auto` where no kind is given."""
-    if not values:
-        return None
-    split = [value.rpartition(":") if ":" in value else (value, ":", "auto") for value in values]
-    if any(not name for name, _, _ in split):
-        raise SettingsError(f"{option} {values!r}: expected NAME or NAME:kind")
-    return {name: kind for name, _, kind in split}
-
-
-def _valid(kind: type[Options], values: dict[str, Any]) -> Options:
-    """Options, or an error that names the one of the command line."""
-    from pydantic import ValidationError
-
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if not first["loc"]:  # of several options together
-            raise SettingsError(first["msg"]) from error
-        field = str(first["loc"][0])
-        name = OTHER_NAMES.get(field, "--" + field.replace("_", "-"))
-        raise SettingsError(f"{name}: {first['msg']} (found {first['input']!r})") from error
