@@ -86,7 +86,7 @@ def workers_of(options: DaskOptions, scratch: Path) -> Iterator[Workers]:
             n_workers=count,
             threads_per_worker=1,
             memory_limit=int(memory / count),
-            dashboard_address=None,
+            dashboard_address=":0",
             local_directory=str(scratch),
             silence_logs="ERROR",
         ) as cluster,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -39,20 +39,6 @@ def test_killed_it_leaves_no_half_dataset(shop_log: Callable[..., pd.DataFrame],
     subprocess.run([*command[:-1], "2"], check=True, capture_output=True)
     assert Dataset.load(out).schema.counts.events == 3000 * 40 * 3
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset", "log.csv"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own, of 64 KiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only who may mount can make a disk that fills up")
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")

@@ -1,70 +1,23 @@
 """A log in parts, prepared by worker processes, becomes the dataset that it becomes in memory."""
 
-import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 from distributed import LocalCluster
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 import data_prep
-from data_prep import DaskOptions, PrepareOptions, engines
+from data_prep import DaskOptions, PrepareOptions
 from data_prep.on_dask import workers
-from data_prep.sizes import free_memory, memory_needed
-from data_prep.sources import source_named
 from data_prep.text import read_text, read_text_in_pieces
+from tests.data_prep.engines import QUIET, assert_same, in_memory, in_parts
 from tfrec.errors import DataError, SettingsError
 
-QUIET = Console(quiet=True)
-DEADLINE_S = 120
 A_DAY = 86_400
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    """Two worker processes."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs="ERROR") as own:
-        yield own
-
-
-def in_parts(
-    cluster: LocalCluster,
-    source: str,
-    paths: list[Path],
-    out: Path,
-    options: PrepareOptions | None = None,
-    partitions: int = 3,
-    rows: int = 40,
-) -> None:
-    dask = DaskOptions(scheduler=cluster.scheduler_address, partitions=partitions, piece_rows=rows)
-    data_prep.prepare(source, paths, out, options, overwrite=True, console=QUIET, engine="dask", dask=dask)
-
-
-def in_memory(source: str, paths: list[Path], out: Path, options: PrepareOptions | None = None) -> None:
-    data_prep.prepare(source, paths, out, options, overwrite=True, console=QUIET, engine="pandas")
-
-
-def assert_same(found: Path, expected: Path) -> None:
-    names = sorted(str(path.relative_to(expected)) for path in expected.rglob("*"))
-    assert sorted(str(path.relative_to(found)) for path in found.rglob("*")) == names
-    for name in names:
-        if name.endswith(".parquet"):
-            pd.testing.assert_frame_equal(pd.read_parquet(found / name), pd.read_parquet(expected / name))
-    assert json.loads((found / "schema.json").read_text()) == json.loads(
-        (expected / "schema.json").read_text()
-    )
 
 
 @pytest.mark.parametrize("partitions", [1, 2, 7])
@@ -181,57 +134,6 @@ def test_pieces_of_text_are_the_text(tmp_path: Path, rows: int) -> None:
     assert np.concatenate(numbers).tolist() == whole.row_numbers(np.arange(whole.table.num_rows)).tolist()
 
 
-def test_a_lost_worker_costs_time_alone(cluster: LocalCluster, tmp_path: Path) -> None:
-    """One of the processes is killed while pieces are exchanged."""
-    in_memory("completejourney", [], tmp_path / "memory")
-    out = tmp_path / "parts"
-    code = (
-        "import data_prep\n"
-        f"dask = data_prep.DaskOptions(scheduler={cluster.scheduler_address!r},"
-        " partitions=5, piece_rows=90000)\n"
-        f"data_prep.prepare('completejourney', [], {str(out)!r}, engine='dask', dask=dask)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + DEADLINE_S
-    while not list(tmp_path.glob(".parts.parts-*/*.events")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
-    victim = next(iter(cluster.workers.values())).pid
-    os.kill(victim, signal.SIGKILL)
-    assert process.wait(DEADLINE_S) == 0
-    assert_same(out, tmp_path / "memory")
-
-
-def test_killed_it_leaves_no_half_dataset_and_no_process(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", "from tfrec.cli import main; main()", "prepare"]
-    command += [
-        "--source",
-        "completejourney",
-        "--engine",
-        "dask",
-        "--workers",
-        "2",
-        "--partitions",
-        "2",
-        "--out",
-        str(tmp_path / "dataset"),
-    ]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    limit = time.monotonic() + DEADLINE_S
-    while not list(tmp_path.glob(".dataset.parts-*/*.events")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
-    children = psutil.Process(process.pid).children(recursive=True)
-    process.kill()
-    process.wait()
-    assert not psutil.wait_procs(children, timeout=DEADLINE_S)[1]
-    assert not (tmp_path / "dataset").exists()
-    subprocess.run(command, check=True, capture_output=True)
-    in_memory("completejourney", [], tmp_path / "memory")
-    assert_same(tmp_path / "dataset", tmp_path / "memory")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "memory"]
-
-
 def test_a_missing_column_is_named(cluster: LocalCluster, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user_id,item,timestamp\n1,2,1600000000\n")
     with pytest.raises(DataError, match=r"no column 'item_id'.*Did you mean 'item'"):
@@ -243,36 +145,3 @@ def test_no_scheduler_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     dask = DaskOptions(scheduler="tcp://127.0.0.1:1")
     with pytest.raises(SettingsError, match=r"tcp://127.0.0.1:1: no Dask scheduler answers"):
         data_prep.prepare("completejourney", [], tmp_path / "out", console=QUIET, engine="dask", dask=dask)
-
-
-def test_what_needs_the_whole_log_is_refused(tmp_path: Path) -> None:
-    for source, change in (("judge", {}), ("completejourney", {"sampled_impressions": {"negatives": 3}})):
-        options = PrepareOptions.model_validate(source_named(source).defaults.model_dump() | change)
-        with pytest.raises(SettingsError, match=r"--engine dask works on parts.*--engine pandas"):
-            data_prep.prepare(source, [tmp_path], tmp_path / "out", options, console=QUIET, engine="dask")
-
-
-def test_a_log_beyond_memory_is_worked_on_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    known = source_named("completejourney")
-    console = Console(record=True, width=200, file=(tmp_path / "screen").open("w"))
-
-    def chosen(options: PrepareOptions = known.defaults) -> str:
-        return engines.chosen_engine("auto", known, [], options, console)
-
-    need = memory_needed(known.files([], known.defaults))
-    assert 1_469_307 * 100 < need < 1_469_307 * 1000
-    assert chosen() == "pandas"
-    monkeypatch.setattr(engines, "free_memory", lambda: 2 * need - 2)
-    assert chosen() == "dask"
-    assert "Dask works on parts of it" in console.export_text()
-    sampled = PrepareOptions.model_validate({"sampled_impressions": {"negatives": 3}})
-    assert chosen(sampled) == "pandas"
-    assert "statistics of impressions are counted over all of it" in console.export_text()
-
-
-def test_memory_of_a_container_is_what_its_limit_leaves(tmp_path: Path) -> None:
-    for name, text in (("max", "1000000"), ("current", "700000"), ("stat", "anon 1\ninactive_file 200000")):
-        (tmp_path / f"memory.{name}").write_text(text + "\n")
-    assert free_memory(tmp_path) == 500_000
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_memory(tmp_path) > 500_000
