@@ -22,6 +22,6 @@ def draw(line: dict[str, Any], path: Path) -> None:
         axes.plot(days, [day["ndcg@10"][name] for day in line["days"]], marker="o", label=name)
     axes.set(xlabel="day that is asked for", ylabel="NDCG@10", ylim=(0, None))
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside right upper")
     figure.savefig(path, dpi=120)
     plt.close(figure)
