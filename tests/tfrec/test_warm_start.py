@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import typer
+from typer.testing import CliRunner, Result
 
 from tests.tfrec.test_model import model_of, small
 from tests.tfrec.test_training import settings
+from tfrec.cli.train import register
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
 from tfrec.prediction import Predictor
@@ -31,6 +34,13 @@ def turned_round(dataset: Dataset, new: list[int] = NEW) -> Dataset:
         catalogue = pd.concat([first, catalogue])
     sequences = replace(dataset.sequences, item=items.remap(dataset.items)[dataset.sequences.item])
     return replace(dataset, items=items, catalogue=catalogue.reset_index(drop=True), sequences=sequences)
+
+
+def train_command(words: list[str]) -> Result:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    register(app)
+    return CliRunner().invoke(app, ["train", *words])
 
 
 def test_known_items_are_where_they_were(rich_dataset: Callable[..., Dataset]) -> None:
@@ -71,10 +81,16 @@ def test_training_goes_on_with_a_model(
     write_dataset(turned_round(rich_dataset(), []), tmp_path / "new")
     few = settings("training.epochs=6")
     first = train(tmp_path / "old", tmp_path / "first", few, quiet=True)
-    still = settings("training.epochs=1", "training.learning_rate=1e-9")
-    second = train(tmp_path / "new", tmp_path / "second", still, quiet=True, begin_from=tmp_path / "first")
+    # By the command, whose settings are the older model's but for those that are said.
+    words = [str(tmp_path / "new"), "--out", str(tmp_path / "second"), "--from", str(tmp_path / "first")]
+    still = ["training.epochs=1", "training.learning_rate=1e-9"]
+    done = train_command([*words, "--quiet", *(f"--set={setting}" for setting in still)])
+    assert done.exit_code == 0, repr(done.exception)
+    assert "27 items were known, 0 are new" in " ".join(done.output.split())
+    second = TrainedModel.load(tmp_path / "second")
+    assert second.settings == settings(*still)
     assert second.training["begun_with"] == {"items": first.model.spec.items - FIRST_ROW, "new_items": 0}
     best = first.training["history"][first.training["best_epoch"] - 1]["val_ndcg@10"]
     assert second.training["history"][0]["val_ndcg@10"] == pytest.approx(best, abs=0.02)
     with pytest.raises(DataError, match="is no model"):
-        train(tmp_path / "new", tmp_path / "third", still, quiet=True, begin_from=tmp_path / "old")
+        train(tmp_path / "new", tmp_path / "third", few, quiet=True, begin_from=tmp_path / "old")
