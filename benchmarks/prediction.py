@@ -24,6 +24,8 @@ from benchmarks.report import machine, report, versions
 
 QUERIES = 256
 """Users of a step; about what 64 packed rows hold (`tfrec.batch_answers.MANY_ROWS`)."""
+LEFT_OUT = 254
+"""Beside the k answers, as many as `tfrec.batch_answers` fetches for events that are left out."""
 SIDE = 2048
 """Of the square matrices whose product is the peak."""
 
@@ -47,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         in_fresh_process(_prepare, folder, options.model, options.items, options.users)
         half = in_fresh_process(ours, folder, options.users // 2, options.k)
         found = in_fresh_process(ours, folder, options.users, options.k)
+        found["scann"] = in_fresh_process(ours, folder, options.users, options.k, True)
         words = [PEERS_PYTHON, "-m", "benchmarks.prediction_peer", folder, options.peer_users, options.k]
         peers, _ = run_json([str(word) for word in words])
         _require_same(np.load(folder / "ours.npy"), np.load(folder / "peer.npy"))
@@ -65,13 +68,14 @@ def main(arguments: list[str] | None = None) -> None:
     report(**line)
 
 
-def ours(folder: Path, users: int, k: int) -> dict[str, float]:
+def ours(folder: Path, users: int, k: int, scann: bool = False) -> dict[str, float]:
     """Answers users by Keras `predict`; the peak of matrix products is measured before and after.
 
     Args:
-        folder: with candidates.npy and queries.npy.
+        folder: with candidates.npy and queries.npy; of ScaNN also ours.npy, the exact answers.
         users: how many of them.
         k: answers each.
+        scann: search by ScaNN, as `tfrec predict --search scann` does.
     """
     import keras
     import tensorflow as tf
@@ -79,9 +83,10 @@ def ours(folder: Path, users: int, k: int) -> dict[str, float]:
     from tfrec.allocation import keep_freed_memory
     from tfrec.batch_answers import without_autotuning
     from tfrec.blockwise_index import BlockwiseIndex
+    from tfrec.coarse_index import scann_index
 
     class Search(keras.Model):
-        def __init__(self, index: BlockwiseIndex) -> None:
+        def __init__(self, index: Any) -> None:
             super().__init__()
             self.index = index
 
@@ -91,7 +96,8 @@ def ours(folder: Path, users: int, k: int) -> dict[str, float]:
 
     keep_freed_memory()
     queries = np.load(folder / "queries.npy")[:users]
-    model = Search(BlockwiseIndex(tf.constant(np.load(folder / "candidates.npy"))))
+    candidates = tf.constant(np.load(folder / "candidates.npy"))
+    model = Search(scann_index(candidates, k + LEFT_OUT) if scann else BlockwiseIndex(candidates))
     data = without_autotuning(tf.data.Dataset.from_tensor_slices(queries).batch(QUERIES))
     model.predict(data.take(1), verbose=0)
     peaks = [matrix_products()]
@@ -99,6 +105,13 @@ def ours(folder: Path, users: int, k: int) -> dict[str, float]:
     rows, _ = model.predict(data, verbose=0)
     seconds = time.perf_counter() - began
     peaks.append(matrix_products())
+    if scann:
+        exact = np.load(folder / "ours.npy")[:users]
+        return {
+            "users_per_s": round(users / seconds, 1),
+            "recall@10": round(same_share(rows, exact), 4),
+            "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        }
     np.save(folder / "ours.npy", rows)
     work = 2.0 * users * model.index.candidates.shape[0] * model.index.candidates.shape[1]
     peak = statistics.mean(peaks)
@@ -138,9 +151,14 @@ def _prepare(folder: Path, model: Path, items: int, users: int) -> None:
 
 def _require_same(ours_: np.ndarray, peer: np.ndarray) -> None:
     """Both must find the same: of the first ten nearly all, since equal scores have no order."""
-    same = np.mean([len({*a[:10]} & {*b[:10]}) / 10 for a, b in zip(ours_, peer, strict=False)])
+    same = same_share(ours_, peer)
     if same < 0.99:
         sys.exit(f"the answers differ: {same:.3f} of the best ten are the same")
+
+
+def same_share(one: np.ndarray, other: np.ndarray) -> float:
+    """Which share of the best ten both have."""
+    return float(np.mean([len({*a[:10]} & {*b[:10]}) / 10 for a, b in zip(one, other, strict=False)]))
 
 
 if __name__ == "__main__":

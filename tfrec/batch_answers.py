@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfrec.batches import pack_windows
 from tfrec.blockwise_index import BlockwiseIndex
+from tfrec.coarse_index import CoarseIndex, scann_index
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.graph_index import ExactIndex
@@ -17,6 +18,7 @@ from tfrec.left_out import LeaveOut, left_out
 from tfrec.prediction import own_events, query_windows, second_scores
 from tfrec.schema import PADDING_ROW, UNKNOWN_ROW
 from tfrec.second_stage import SecondStage
+from tfrec.servable import Retrieval
 from tfrec.trained import TrainedModel
 
 ROWS = 16
@@ -44,6 +46,10 @@ class BatchAnswers(keras.Model):
         allowed: [A] int32 rows, the only ones that are answered; None: all.
         statistics: [items, S] float32 raw, what is known of each item, NaN: nothing; None: of a model
             without any.
+        search: `scann`, where the catalogue is too large to look at all of it for each request.
+
+    Raises:
+        SettingsError: there are too few items for ScaNN.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class BatchAnswers(keras.Model):
         leave_out: LeaveOut = "repeats",
         allowed: np.ndarray | None = None,
         statistics: np.ndarray | None = None,
+        search: Retrieval = "exact",
     ) -> None:
         super().__init__()
         self.towers = trained.model
@@ -65,9 +72,14 @@ class BatchAnswers(keras.Model):
         self.retrieve = max(settings.answers.retrieve, k) if in_two else k
         items = trained.model.spec.items
         # Those that are allowed are the same for all: a search among them alone is as good as any.
-        self.search: BlockwiseIndex | ExactIndex = self.index
+        self.search: BlockwiseIndex | CoarseIndex | ExactIndex = self.index
         self.rows, self.cells = ROWS, items
-        if allowed is not None or BlockwiseIndex.pays(items, self.retrieve):
+        if search == "scann":
+            # What is left out may be among the best of all.
+            found = self.retrieve + 2 * trained.model.spec.settings.max_length
+            self.search = scann_index(self.index.candidates, found, allowed)
+            self.rows, self.cells = MANY_ROWS, found * int(self.index.candidates.shape[1])
+        elif allowed is not None or BlockwiseIndex.pays(items, self.retrieve):
             self.search = BlockwiseIndex(self.index.candidates, allowed)
             self.rows, self.cells = MANY_ROWS, self.search.cells(self.retrieve)
         known = np.zeros((items, 0), np.float32) if statistics is None else statistics

@@ -26,6 +26,7 @@ from tfrec.config_answers import AnswerSettings
 from tfrec.errors import DataError, SettingsError
 from tfrec.frozen import Frozen
 from tfrec.left_out import LeaveOut
+from tfrec.servable import Retrieval
 
 FACTS_FILE, SUCCESS_FILE = "_batch.json", "_SUCCESS"
 
@@ -45,6 +46,7 @@ class BatchFacts(Frozen):
     allowed: str = Field(description="checksum of the items that may be answered; empty: all")
     statistics: str = Field(description="checksum of what is known of items; empty: nothing")
     answers: AnswerSettings
+    search: Retrieval = "exact"
 
     def claim(self, out: Path) -> None:
         """Writes the facts into a folder, or checks that those there are the same.

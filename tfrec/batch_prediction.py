@@ -22,6 +22,7 @@ from tfrec.next_requests import with_next_requests
 from tfrec.progress import counted
 from tfrec.schema import PADDING_ROW, SCHEMA_FILE
 from tfrec.sequence_files import sequence_files
+from tfrec.servable import Retrieval
 from tfrec.settings_file import Override
 from tfrec.trained import TrainedModel
 
@@ -59,6 +60,7 @@ def predict(
     exclude: Sequence[Any] = (),
     filters: Mapping[str, Sequence[str]] = MappingProxyType({}),
     statistics: pd.DataFrame | None = None,
+    search: Retrieval = "exact",
     overrides: Sequence[Override] = (),
     chunk: int = CHUNK,
     shard: tuple[int, int] = (0, 1),
@@ -79,6 +81,7 @@ def predict(
         exclude: raw ids of items that are not answered.
         filters: by categorical feature of items, the values of which an answer must have one.
         statistics: `item_id`, and of a model that ranks by statistics what is known of items at `at`.
+        search: among all items, or by ScaNN, which misses some, where the catalogue is large.
         overrides: settings of `answers` in place of the model's own.
         chunk: users of a part, at most.
         shard: i of n, from 0: the parts of this call among those of the job.
@@ -86,7 +89,7 @@ def predict(
 
     Raises:
         DataError: the model or the dataset cannot be read; `out` is of another job, or cannot be written to.
-        SettingsError: a setting is not allowed; the model has not learned to retrieve.
+        SettingsError: a setting is not allowed; the model cannot retrieve; there are too few items for ScaNN.
     """
     if k < 1 or chunk < 1:
         raise SettingsError(f"k={k}, chunk={chunk}: expected at least 1")
@@ -119,12 +122,15 @@ def predict(
         allowed="" if rows is None else _checksum(rows.tobytes()),
         statistics="" if known is None else _checksum(known.tobytes()),
         answers=settings.answers,
+        search=search,
     )
     mine = of_shard(parts, shard)
     job.claim(out)
     to_do = [part for part in mine if not part_path(out, part.number, len(parts)).exists()]
     k = min(k, len(trained.facts.catalogue))
-    model = BatchAnswers(trained, settings, k, leave_out=leave_out, allowed=rows, statistics=known)
+    model = BatchAnswers(
+        trained, settings, k, leave_out=leave_out, allowed=rows, statistics=known, search=search
+    )
     source = Source(files, facts, strangers)
     users_now = sum(len(part.rows) for part in to_do)
     with counted("answering", users_now, "users", quiet=quiet) as advance:

@@ -83,26 +83,29 @@ class ScannOps(tf.Module):
     Args:
         candidates: [items, D + 1] float32 of all rows, padding and unknown included; a variable.
         retrieve: C, how many are found.
+        allowed: [A] int32 the only rows that are found, rising; None: all items.
         settings: arguments of `tfrs.layers.factorized_top_k.ScaNN`.
 
     Raises:
-        SettingsError: the catalogue is too small for ScaNN.
+        SettingsError: there are too few items for ScaNN.
     """
 
-    def __init__(self, candidates: tf.Variable, retrieve: int, **settings: Any) -> None:
+    def __init__(
+        self, candidates: tf.Variable, retrieve: int, allowed: np.ndarray | None = None, **settings: Any
+    ) -> None:
         super().__init__(name="scann_ops")
         from tfrec.tensorflow import tensorflow_recommenders
 
-        items = int(candidates.shape[0]) - FIRST_ROW
+        rows = np.arange(FIRST_ROW, int(candidates.shape[0]), dtype=np.int32) if allowed is None else allowed
+        items = len(rows)
         if items < LEAST_ITEMS:
             raise SettingsError(
-                f"ScaNN needs at least {LEAST_ITEMS} items, the catalogue has {items}. Use exact retrieval."
+                f"ScaNN needs at least {LEAST_ITEMS} items, and {items} can be answered. Use exact retrieval."
             )
         self.retrieve = min(retrieve, items)
         layer = tensorflow_recommenders().layers.factorized_top_k.ScaNN
         self.layer = layer(k=self.retrieve, **(_scann_settings(items) | settings))
-        rows = tf.range(FIRST_ROW, items + FIRST_ROW, dtype=tf.int32)
-        self.layer.index(candidates[FIRST_ROW:], rows)
+        self.layer.index(tf.gather(candidates, rows), tf.constant(rows))
 
     def __call__(self, query: tf.Tensor) -> tf.Tensor:
         return tf.reshape(self.layer(query, k=self.retrieve)[1], [-1, self.retrieve])
@@ -120,16 +123,18 @@ def half_index(candidates: tf.Tensor, retrieve: int, precision: str) -> CoarseIn
     return CoarseIndex(kept, HalfSearch(kept, retrieve))
 
 
-def scann_index(candidates: tf.Tensor, retrieve: int, **settings: Any) -> CoarseIndex:
+def scann_index(
+    candidates: tf.Tensor, retrieve: int, allowed: np.ndarray | None = None, **settings: Any
+) -> CoarseIndex:
     """Returns an index that ScaNN searches.
 
     Args: as `ScannOps`; candidates may be a tensor.
 
     Raises:
-        SettingsError: the catalogue is too small for ScaNN.
+        SettingsError: there are too few items for ScaNN.
     """
     kept = tf.Variable(candidates, trainable=False, name="candidates")
-    return CoarseIndex(kept, ScannOps(kept, retrieve, **settings))
+    return CoarseIndex(kept, ScannOps(kept, retrieve, allowed, **settings))
 
 
 def _scann_settings(items: int) -> dict[str, Any]:

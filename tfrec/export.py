@@ -16,13 +16,12 @@ from tfrec.folders import newest_version, whole_folder
 from tfrec.graph_index import ExactIndex
 from tfrec.layers.relations import Tensors
 from tfrec.left_out import LeaveOut
-from tfrec.servable import INFO_FILE, WARMUP_FILE, ServableInfo
+from tfrec.servable import INFO_FILE, WARMUP_FILE, Retrieval, ServableInfo
 from tfrec.settings_file import Override, load_settings
 from tfrec.signatures import Servable
 from tfrec.trained import SETTINGS_FILE, TrainedModel
 from tfrec.warmup import warmup_requests, write_warmup
 
-Retrieval = Literal["exact", "scann"]
 Precision = Literal["float32", "bfloat16", "float16"]
 
 

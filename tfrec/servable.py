@@ -56,6 +56,7 @@ SIGNATURES = ("recommend", "encode", "rank")
 DEFAULT_SIGNATURE = "serving_default"
 INFO_FILE = "servable.json"
 WARMUP_FILE = "tf_serving_warmup_requests"
+Retrieval = Literal["exact", "scann"]
 
 
 class ServableInfo(Frozen):
@@ -63,7 +64,7 @@ class ServableInfo(Frozen):
 
     name: str
     version: int
-    retrieval: Literal["exact", "scann"]
+    retrieval: Retrieval
     precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="of the candidates")
     user_id_type: IdType
     item_id_type: IdType

@@ -13,6 +13,7 @@ from tests.tfrec.test_ranking import BOTH
 from tfrec import batch_answers
 from tfrec.batch_answers import BatchAnswers, answer_requests
 from tfrec.dataset import Dataset
+from tfrec.errors import SettingsError
 from tfrec.left_out import LeaveOut
 from tfrec.next_requests import with_next_requests
 from tfrec.schema import FIRST_ROW, UNKNOWN_ROW
@@ -144,3 +145,23 @@ def test_positions_for_times_and_ids_of_sessions(made: Made) -> None:
     of_ids = replace(dataset, schema=schema.model_copy(update={"session_from": "id"}))
     asked, positions = with_next_requests(of_ids, None)
     assert (asked.sequences.session[positions] == s.session[s.offsets[1:] - 1] + 1).all()
+
+
+def test_scann_finds_nearly_what_is_there(made: Made) -> None:
+    dataset, positions = with_next_requests(made.dataset, moment(made.dataset))
+    settings = made.trained.settings
+    allowed = np.arange(FIRST_ROW, made.trained.model.spec.items - 5, dtype=np.int32)
+    for rows in (None, allowed):
+        exact, scann = (
+            answer_requests(
+                BatchAnswers(made.trained, settings, K, allowed=rows, search=search), dataset, positions
+            )
+            for search in ("exact", "scann")
+        )
+        # In a catalogue as small as this one ScaNN looks at all of it; what it answers is scored exactly.
+        assert (scann["row"] == exact["row"]).mean() > 0.95
+        np.testing.assert_allclose(scann["score"], exact["score"], rtol=1e-4, atol=1e-4)
+        if rows is not None:
+            assert np.isin(scann["row"], rows).all()
+    with pytest.raises(SettingsError, match=r"ScaNN needs at least 16 items, and 3 can be answered"):
+        BatchAnswers(made.trained, settings, K, allowed=allowed[:3], search="scann")

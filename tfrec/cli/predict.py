@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 
 from tfrec.cli.app import needs_extra
-from tfrec.cli.export import LeaveOut
+from tfrec.cli.export import LeaveOut, Retrieval
 from tfrec.errors import SettingsError
 
 
@@ -47,6 +47,9 @@ def predict(
             help="file with a column item_id, and what is known of items, where they are ranked by it"
         ),
     ] = None,
+    search: Annotated[
+        Retrieval, typer.Option(help="exact, or scann: faster in a large catalogue, and misses some")
+    ] = Retrieval.exact,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="a setting of answers, as answers.diversity=0.3")
     ] = None,
@@ -75,6 +78,7 @@ def predict(
         exclude=() if exclude is None else item_ids(exclude),
         filters=_filters(filter_ or []),
         statistics=None if statistics is None else item_table(statistics),
+        search=search.value,
         overrides=set_ or (),
         chunk=chunk,
         shard=_shard(shard),
