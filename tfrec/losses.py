@@ -17,7 +17,6 @@ from typing import NamedTuple, Protocol
 import tensorflow as tf
 
 from tfrec.config import LossSettings
-from tfrec.layers.attention import MASKED
 from tfrec.schema import FIRST_ROW
 
 NO_PART = 1e8
@@ -164,24 +163,6 @@ def log_add_exp(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
     """log(exp(a) + exp(b)), element by element, without overflow."""
     top = tf.maximum(a, b)
     return top + tf.math.log1p(tf.exp(-tf.abs(a - b)))
-
-
-def log_sums(score: tf.Tensor, item: tf.Tensor, target: tf.Tensor) -> SecondSums:
-    """Returns log Σ exp(score) [B, P, S] over the places with each target's item, and over all.
-
-    Args:
-        target: [B, P, T].
-
-    Returns:
-        [B * P, T] and [B * P].
-    """
-    # One after another, so that [B, P, S, T] is never laid out.
-    own = [tf.where(item == one[..., None], score, MASKED) for one in tf.unstack(target, axis=-1)]
-    sums = tf.stack([tf.reduce_logsumexp(part, axis=-1) for part in own], axis=-1)
-    return SecondSums(
-        target=tf.reshape(sums, [-1, target.shape[-1]]),
-        total=tf.reshape(tf.reduce_logsumexp(score, axis=-1), [-1]),
-    )
 
 
 def _mean_over_targets(log_likelihood: tf.Tensor, further: Further | None) -> tf.Tensor:

@@ -12,12 +12,12 @@ from tfrec.layers.balance import UncertaintyBalance
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.ranker import Ranker
 from tfrec.layers.relations import Tensors
-from tfrec.losses import log_sums
 from tfrec.positives import ahead, further_weights
 from tfrec.query import Query
 from tfrec.ranking_task import RankingTask
 from tfrec.retrieval_scores import retrieval_scores
 from tfrec.schema import UNKNOWN_ROW
+from tfrec.second_sums import log_sums
 from tfrec.spec import ModelSpec
 from tfrec.tasks import Elsewhere, RetrievalTask
 from tfrec.towers import CandidateTower, QueryTower

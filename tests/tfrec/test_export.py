@@ -224,7 +224,7 @@ def test_times_inside_unordered_sessions_say_nothing(
 
 
 def test_scann_refuses_a_tiny_catalogue(made: Made) -> None:
-    with pytest.raises(SettingsError, match="ScaNN needs at least 16 items, the catalogue has 3"):
+    with pytest.raises(SettingsError, match="ScaNN needs at least 16 items, and 3 can be answered"):
         scann_index(tf.zeros([5, 9]), retrieve=3)
 
 
