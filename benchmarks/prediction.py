@@ -25,7 +25,7 @@ from benchmarks.report import machine, report, versions
 QUERIES = 256
 """Users of a step; about what 64 packed rows hold (`tfrec.batch_answers.MANY_ROWS`)."""
 LEFT_OUT = 254
-"""Beside the k answers, as many as `tfrec.batch_answers` fetches for events that are left out."""
+"""Beside the k answers, as many as `tfrec.batch_answers` fetches where sequences have 127 events."""
 SIDE = 2048
 """Of the square matrices whose product is the peak."""
 

@@ -116,7 +116,7 @@ class RetrievalTask:
             optional["further"] = Further(tf.einsum("qd,qfd->qf", query, later), further)
         in_batch = self.spec.loss.in_batch
         if elsewhere is not None and not self.spec.full_softmax and self.spec.loss.in_batch_negatives:
-            in_batch //= 1 + elsewhere.target.shape[1]
+            in_batch = max(in_batch // (1 + elsewhere.target.shape[1]), 1)
             embedded = candidates(elsewhere.target, training=True)
             optional["elsewhere"] = {**elsewhere._asdict(), "embedded": embedded}
         parts |= {name: part for name, part in optional.items() if part is not None}

@@ -86,7 +86,7 @@ def workers_of(options: DaskOptions, scratch: Path) -> Iterator[Workers]:
             n_workers=count,
             threads_per_worker=1,
             memory_limit=int(memory / count),
-            dashboard_address=":0",
+            dashboard_address="127.0.0.1:0",
             local_directory=str(scratch),
             silence_logs="ERROR",
         ) as cluster,

@@ -1,5 +1,6 @@
 """Small logs on disk."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from data_prep import PrepareOptions
 from tfrec.dataset import Dataset
 
 QUIET = Console(quiet=True)
+HERE = "127.0.0.1:0"
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,8 @@ def prepared(tmp_path: Path) -> Callable[..., Dataset]:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 64 KiB."""
+    if shutil.which("mount") is None:
+        pytest.skip("there is no mount")
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
@@ -63,5 +67,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[LocalCluster]:
     """Two worker processes."""
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs="ERROR") as own:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=HERE, silence_logs="ERROR") as own:
         yield own

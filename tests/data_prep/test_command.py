@@ -2,7 +2,6 @@
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -41,7 +40,6 @@ def test_killed_it_leaves_no_half_dataset(shop_log: Callable[..., pd.DataFrame],
     assert sorted(p.name for p in tmp_path.iterdir()) == ["dataset", "log.csv"]
 
 
-@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 def test_a_full_disk_leaves_nothing(
     shop_log: Callable[..., pd.DataFrame], small_disk: Path, tmp_path: Path
 ) -> None:

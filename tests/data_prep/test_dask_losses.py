@@ -1,7 +1,6 @@
 """Processes that die while a log is prepared in parts, and disks that are full."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from tests.data_prep.engines import assert_same, in_memory
 from tfrec.errors import DataError
 
 DEADLINE_S = 120
+HERE = "127.0.0.1:0"
 
 
 def test_a_lost_worker_costs_time_alone(cluster: LocalCluster, tmp_path: Path) -> None:
@@ -76,14 +76,13 @@ def test_killed_it_leaves_no_half_dataset_and_no_process(tmp_path: Path) -> None
 def test_a_part_that_kills_its_workers_is_said() -> None:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as own,
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=HERE, silence_logs=50) as own,
         Client(own, set_as_default=False) as client,
         pytest.raises(DataError, match=r"died again and again.*--memory.*--partitions"),
     ):
         Workers(client).map(os._exit, [1])
 
 
-@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 def test_a_full_disk_leaves_nothing(
     small_disk: Path, tmp_path: Path, shop_log: Callable[..., pd.DataFrame]
 ) -> None:

@@ -116,8 +116,12 @@ def workers_of(name: Strategy) -> Workers:
         return Workers()
     if name == "mirrored":
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-        return Workers(tf.distribute.MirroredStrategy([device.name for device in devices]))
+        # A strategy of one device is none.
+        several = len(devices) > 1
+        return Workers(tf.distribute.MirroredStrategy([d.name for d in devices])) if several else Workers()
     cluster = cluster_of(os.environ)
+    if len(cluster.cluster.worker) == 1:
+        return workers_of("mirrored")
     os.environ[TF_CONFIG] = cluster.model_dump_json()
     try:
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

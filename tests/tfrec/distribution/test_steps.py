@@ -85,3 +85,31 @@ def test_a_worker_draws_its_share_without_the_others(rich_dataset: Callable[...,
             assert set(half) == set(whole)
             for name, values in half.items():
                 np.testing.assert_array_equal(values, whole[name], err_msg=name)
+
+
+def test_shares_of_lists_add_up(rich_dataset: Callable[..., Dataset]) -> None:
+    dataset, impressions = shown_to(rich_dataset())
+    tasks = "{click: {label: click}, order: {label: buy}}"
+    settings = load_settings(None, [*SMALL, f"ranking.tasks={tasks}", "ranking.balance=uncertainty"])
+    model = build_model(dataset, settings, Epochs(dataset, settings, impressions))
+    assert model.ranking_task is not None
+    assert model.balance is not None
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(6, 4, 2)).astype(np.float32)
+    lists = {"weight": (random.random((6, 4)) < 0.8).astype(np.float32)}
+    lists["weight"][5] = 0  # no list
+    lists |= {
+        f"label.{name}": (random.random((6, 4)) < 0.5).astype(np.float32) for name in ("click", "order")
+    }
+    whole = model.ranking_task(tf.constant(logits), lists)
+    total = {"total": np.float32((lists["weight"] > 0).any(axis=1).sum())}
+    # Shares of which one has more lists than the other.
+    parts = [
+        model.ranking_task(tf.constant(logits[part]), {n: x[part] for n, x in lists.items()} | total)
+        for part in (slice(0, 2), slice(2, 6))
+    ]
+    np.testing.assert_allclose(parts[0] + parts[1], whole, rtol=1e-5)
+    model.balance.log_variance.assign([0.3, -0.2, 0.1])
+    losses = [tf.concat([[part[0]], part], axis=0) for part in (*parts, whole)]
+    first, second = (model.balance(one, replicas=2) for one in losses[:2])
+    assert float(first + second) == pytest.approx(float(model.balance(losses[2])), rel=1e-5)

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.tfrec.test_training import SETTINGS as SMALL
+from tests.tfrec.test_training import TRAIN
 from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
 from tfrec.settings_file import load_settings
@@ -22,24 +24,14 @@ from tfrec.training import train
 # Gradients are clipped by their length, which one process takes before an item's rows are summed. Without
 # that and without chance in layers nothing but the order of sums is left.
 SETTINGS = (
-    "model.dimensions=8",
-    "model.blocks=1",
-    "model.rules=4",
-    "model.rule_events=2",
-    "model.feed_forward=8",
-    "model.max_length=15",
+    *SMALL,
     "model.dropout=0",
     "model.id_dropout=0",
-    "training.rows=4",
     "training.clip_norm=1000000",
-    "training.learning_rate=0.01",
     "training.epochs=3",
     "training.patience=9",
     "training.xla=false",
-    "loss.in_batch=16",
-    "loss.uniform=8",
 )
-TRAIN = [sys.executable, "-c", "from tfrec.cli import main; main()", "train"]
 ON_TWO_CPUS = """
 import sys, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
