@@ -98,9 +98,7 @@ def test_shares_of_lists_add_up(rich_dataset: Callable[..., Dataset]) -> None:
     logits = random.normal(size=(6, 4, 2)).astype(np.float32)
     lists = {"weight": (random.random((6, 4)) < 0.8).astype(np.float32)}
     lists["weight"][5] = 0  # no list
-    lists |= {
-        f"label.{name}": (random.random((6, 4)) < 0.5).astype(np.float32) for name in ("click", "order")
-    }
+    lists |= {f"label.{name}": lists["weight"] * (random.random((6, 4)) < 0.5) for name in ("click", "order")}
     whole = model.ranking_task(tf.constant(logits), lists)
     total = {"total": np.float32((lists["weight"] > 0).any(axis=1).sum())}
     # Shares of which one has more lists than the other.
