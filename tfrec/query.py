@@ -27,7 +27,7 @@ class Query(NamedTuple):
     """What the query tower says at every position of packed rows.
 
     Attributes:
-        embedding: [B, P, D + 1] float32.
+        embedding: [B, P, D + 1] float32; [B, Q, D + 1], and so on, where Q places are asked.
         copy_score: [B, P, P] float32, r of `CopyScores`; None without copy scores.
         rules: how much the rules of the newest events count; None without rules.
         looked_at: what ranking looks at; None without tasks of ranking.

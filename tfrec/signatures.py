@@ -27,8 +27,8 @@ class _Asked(NamedTuple):
     """What requests ask, in the model's terms.
 
     Attributes:
-        query: at all places of the requests' rows.
-        at: [B, 2] int32, the rows and places of the requests.
+        query: of one request a row.
+        at: [B, 2] int32, where it has each of them.
         embedding: [B, D + 1] float32.
         own: [B, P] int32, rows of the sequence's items; PADDING_ROW before the first.
         in_session: [B, P] bool, which of them are of the request's session.
@@ -141,9 +141,10 @@ class Servable(tf.Module):
 
     def _ask(self, inputs: Tensors) -> _Asked:
         batch, place = self.reader.read(inputs)
-        query: Query = self.model(batch, training=False)
+        query: Query = self.model(batch | {"asked": place[:, None]}, training=False)
         row = tf.range(tf.shape(place)[0])
-        at = tf.stack([row, place], axis=-1)
+        # A row asks one request alone.
+        at = tf.stack([row, tf.zeros_like(row)], axis=-1)
         own, in_session = own_events(batch, row, place)
         items, scores = second_scores(self.model, query, at, own)
         return _Asked(query, at, tf.gather_nd(query.embedding, at), own, in_session, items, scores)

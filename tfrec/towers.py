@@ -16,7 +16,7 @@ from tfrec.layers.encodings import EventEncoding
 from tfrec.layers.fusion import late_fusion
 from tfrec.layers.history import without_history
 from tfrec.layers.recurrence import recurrence
-from tfrec.layers.relations import Relations, Tensors, relations
+from tfrec.layers.relations import Relations, Tensors, of_asked, relations
 from tfrec.layers.rules import RuleScores, RuleWeights
 from tfrec.layers.terms import PairwiseTerms
 from tfrec.query import Encoded, Query
@@ -81,7 +81,9 @@ class QueryTower(keras.layers.Layer):
         embedding: the item embedding shared with the candidate tower.
 
     Input: a dict of [B, P] tensors: `item`, `event_type`, `segment` (0: padding), `session`,
-    `time`, `request_time`, `request_session`, `context.NAME`; int32, numeric context float32.
+    `time`, `request_time`, `request_session`, `context.NAME`; int32, numeric context float32. With
+    `asked` [B, Q] the queries of these places alone, which then stand in the place of P: what compares
+    each place with each other is most of the work.
     """
 
     def __init__(self, spec: ModelSpec, embedding: ItemEmbedding, **kwargs: Any) -> None:
@@ -130,18 +132,20 @@ class QueryTower(keras.layers.Layer):
         if not self.spec.settings.history:
             batch = without_history(batch)
         related = relations(batch, self.spec, both_ways)
-        terms = None if self.terms is None else self.terms(related.distances, training=training)
+        asked = related.of(batch)
         recurring = recurrence(batch, related.visible) if self.spec.recurrence else None
         x = self.embedding(batch["item"], training=training) + self.encoding(batch, related, recurring)
         # Embeddings are small for the sake of the scores; what enters the blocks is of their own size.
         x *= self.spec.settings.dimensions**0.5
         x = self.drop(x, training=training)
+        terms, copy_terms = self._terms(related, asked, training)
         events = self._encode(x, related.visible, terms, training)
         state = events
         if self.fusion is not None:
             history, current = self._apart(x, events, related, batch, terms, training)
             state = self.fusion(history, current, events, related.visible & ~related.in_session)
-        embedding = tf.cast(self.project(self.norm(state)), tf.float32)
+        state, events = self.norm(of_asked(state, batch)), self.norm(events)
+        embedding = tf.cast(self.project(state), tf.float32)
         if self.spec.loss.normalise:
             embedding = tf.math.l2_normalize(embedding, axis=-1)
         embedding /= self.spec.loss.temperature
@@ -150,15 +154,13 @@ class QueryTower(keras.layers.Layer):
         if both_ways:
             return query
         if self.copying is not None:
-            copy_terms = None if terms is None else terms[-1]
-            normed = self.norm(state), self.norm(events)
-            scores = self.copying(*normed, batch["item"], related, copy_terms, recurring)
+            again = None if recurring is None else recurring.of(batch)
+            scores = self.copying(state, events, batch["item"], asked, copy_terms, again)
             query = query._replace(copy_score=scores)
         if self.rules is not None:
-            rules = self.rules(self.norm(state), self.norm(events), batch, training=training)
-            query = query._replace(rules=rules)
+            query = query._replace(rules=self.rules(state, events, batch, training=training))
         if self.spec.ranking.tasks:
-            encoded = Encoded(self.norm(state), self.norm(events), related.visible, batch["item"])
+            encoded = Encoded(state, events, asked.visible, batch["item"])
             query = query._replace(looked_at=encoded)
         return query
 
@@ -168,6 +170,19 @@ class QueryTower(keras.layers.Layer):
         """As `RuleScores.candidates`."""
         assert self.rules is not None
         return self.rules.candidates(weights, fold)
+
+    def _terms(
+        self, related: Relations, asked: Relations, training: bool | None
+    ) -> tuple[tf.Tensor | None, tf.Tensor | None]:
+        """Returns the terms of the blocks' heads, [blocks H or more, B, P, P], and of copying, [B, Q, P]."""
+        if self.terms is None:
+            return None, None
+        if asked is related:
+            terms = self.terms(related.distances, training=training)
+            return terms, terms[-1]
+        heads = self.spec.settings.blocks * self.spec.settings.heads
+        of_blocks = self.terms(related.distances, training=training, outputs=slice(heads))
+        return of_blocks, self.terms(asked.distances, training=training, outputs=slice(-1, None))[0]
 
     def _encode(
         self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None

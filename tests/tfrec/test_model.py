@@ -62,6 +62,31 @@ def test_packed_equals_unpacked(rich_dataset: Callable[..., Dataset], fusion: st
     np.testing.assert_allclose(answers[16][1], answers[48][1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        (),
+        ("model.fusion=cross", "model.copy_newest=true"),
+        ("model.rules=0", "model.pairwise=[places]"),
+        ("model.copy_scores=false", "model.pairwise=[]"),
+    ],
+)
+def test_requests_that_are_asked_alone_get_the_same(
+    rich_dataset: Callable[..., Dataset], settings: tuple[str, ...]
+) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small(*settings))
+    rows = packed(dataset, 48)
+    asked = np.array([[3, 0], [40, 9], [17, 17]], np.int32)[np.arange(len(rows.item)) % 3]
+    every, found = model(rows.inputs), model(rows.inputs | {"asked": asked})
+    expected = [x for x in (every.embedding, every.copy_score, *(every.rules or ())) if x is not None]
+    compared = [x for x in (found.embedding, found.copy_score, *(found.rules or ())) if x is not None]
+    for there, here in zip(expected, compared, strict=True):
+        np.testing.assert_allclose(
+            here, np.take_along_axis(there.numpy(), asked[..., None], axis=1), rtol=1e-5, atol=1e-5
+        )
+
+
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_no_position_sees_what_comes_after_it(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
     dataset = rich_dataset()

@@ -76,7 +76,7 @@ class CopyScores(keras.layers.Layer):
         terms: tf.Tensor | None,
         recurring: Recurrence | None,
     ) -> tf.Tensor:
-        """Scores `events` [B, P, D] of `item` [B, P] for the requests of `state` [B, P, D]."""
+        """Scores `events` [B, P, D] of `item` [B, P] for the requests of `state` [B, P, D], or [B, Q, D]."""
         scores = tf.matmul(self.query(state), self.key(events), transpose_b=True)
         scores = tf.cast(scores, tf.float32) * self.spec.settings.dimensions**-0.5
         scores += tf.cast(tf.gather(self.propensity, item) + self.constant, tf.float32)[:, None, :]

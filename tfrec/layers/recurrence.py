@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from tfrec.layers.relations import Tensors
+from tfrec.layers.relations import Tensors, of_asked
 from tfrec.schema import FIRST_ROW
 
 
@@ -20,6 +20,10 @@ class Recurrence(NamedTuple):
     count: tf.Tensor
     gap: tf.Tensor
     again: tf.Tensor
+
+    def of(self, batch: Tensors) -> "Recurrence":
+        """Returns what came again before the requests that are asked alone; see `of_asked`."""
+        return self._replace(again=of_asked(self.again, batch))
 
 
 def recurrence(batch: Tensors, visible: tf.Tensor) -> Recurrence:

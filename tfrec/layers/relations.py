@@ -45,6 +45,33 @@ class Relations(NamedTuple):
     same_session: tf.Tensor
     distances: Distances
 
+    def of(self, batch: Tensors) -> "Relations":
+        """Returns those of the requests that are asked: [B, Q, P] each; see `of_asked`."""
+        if "asked" not in batch:
+            return self
+        sessions, minutes, places = self.distances
+        if places is not None:
+            of_rows = len(places.shape) == 3
+            places = of_asked(places, batch) if of_rows else tf.gather(places, batch["asked"])
+        return Relations(
+            of_asked(self.visible, batch),
+            of_asked(self.in_session, batch),
+            of_asked(self.same_session, batch),
+            Distances(
+                of_asked(sessions, batch), None if minutes is None else of_asked(minutes, batch), places
+            ),
+        )
+
+
+def of_asked(x: tf.Tensor, batch: Tensors) -> tf.Tensor:
+    """Returns what stands at the requests that are asked: [B, Q, ...] of [B, P, ...]; all where none are.
+
+    Args:
+        x: of all places.
+        batch: with `asked` [B, Q] int32, the places whose queries alone are wanted, or without.
+    """
+    return tf.gather(x, batch["asked"], batch_dims=1) if "asked" in batch else x
+
 
 def relations(batch: Tensors, spec: ModelSpec, both_ways: bool = False) -> Relations:
     """Compares every position of a row with every earlier one of the same sequence.

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.layers.attention import MASKED
-from tfrec.layers.relations import Distances, Tensors, places_before
+from tfrec.layers.relations import Distances, Tensors, of_asked, places_before
 from tfrec.layers.terms import PairwiseTerms
 from tfrec.rules import Rules
 from tfrec.spec import ModelSpec
@@ -83,24 +83,27 @@ class RuleScores(keras.layers.Layer):
     def call(
         self, state: tf.Tensor, events: tf.Tensor, batch: Tensors, training: bool | None = None
     ) -> RuleWeights:
-        """Weighs the newest of `events` [B, P, D] for the requests of `state` [B, P, D]."""
+        """Weighs the newest of `events` [B, P, D] for the requests of `state` [B, P, D], or [B, Q, D]."""
         count = self.spec.settings.rule_events
         query, key = self.query(state), self.key(events)
         # One event at a time: no [B, P, E, D] is ever laid out.
-        dots = [tf.reduce_sum(query * _back(key, n), axis=-1) for n in range(count)]
+        dots = [tf.reduce_sum(query * of_asked(_back(key, n), batch), axis=-1) for n in range(count)]
         score = tf.cast(tf.stack(dots, axis=-1), tf.float32) * self.spec.settings.dimensions**-0.5
 
         def band(name: str) -> tf.Tensor:
-            return places_before(batch[name], count)
+            return of_asked(places_before(batch[name], count), batch)
+
+        def asking(name: str) -> tf.Tensor:
+            return of_asked(batch[name], batch)[..., None]
 
         segment = band("segment")
-        here = (segment == batch["segment"][..., None]) & (segment > 0)
+        here = (segment == asking("segment")) & (segment > 0)
         minutes = None
         if self.spec.pairs("time"):
-            gap = batch["request_time"][..., None] - band("time")
+            gap = asking("request_time") - band("time")
             minutes = tf.cast(tf.maximum(gap, 0), tf.float32) / 60.0
         distances = Distances(
-            tf.maximum(batch["request_session"][..., None] - band("session"), 0),
+            tf.maximum(asking("request_session") - band("session"), 0),
             minutes,
             tf.range(count)[None] if self.spec.pairs("places") else None,
         )

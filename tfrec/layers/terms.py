@@ -15,6 +15,7 @@ GAP_FEATURES = GAP_KNOTS + 2
 MINUTES_A_DAY = 1440.0
 COUNTED = 4096
 """Sessions and places between are told apart up to here."""
+ALL = slice(None)
 
 
 @keras.saving.register_keras_serializable("tfrec")
@@ -51,50 +52,65 @@ class PairwiseTerms(keras.layers.Layer):
         if self.spec.pairs("places"):
             self.places = weight("places", 3)
 
-    def call(self, distances: Distances, training: bool | None = None) -> tf.Tensor:
-        return self._by_planes(distances) if training else self._by_hinges(distances)
+    def call(self, distances: Distances, training: bool | None = None, outputs: slice = ALL) -> tf.Tensor:
+        """Returns the terms; with `outputs` some of them alone."""
+        return self._by_planes(distances, outputs) if training else self._by_hinges(distances, outputs)
 
-    def _by_planes(self, distances: Distances) -> tf.Tensor:
-        shape = tf.shape(distances.sessions)
-        planes, kernels = [], []
-        if self.spec.pairs("sessions"):
-            planes += _counts(distances.sessions)
-            kernels.append(self.sessions)
+    def _by_planes(self, distances: Distances, outputs: slice) -> tf.Tensor:
+        places = distances.places
+        if places is not None:
+            distances = distances._replace(places=tf.broadcast_to(places, tf.shape(distances.sessions)))
+        planes, kernels = self._counted(distances)
         if distances.minutes is not None:
             planes += gap_features(distances.minutes)
             kernels += [self.gap, self.periods]
-        if distances.places is not None:
-            places = tf.broadcast_to(distances.places, shape)
-            planes += _counts(places)
-            kernels.append(self.places)
-        kernel = tf.concat([tf.convert_to_tensor(k) for k in kernels], axis=0)
-        terms = tf.matmul(kernel, tf.reshape(tf.stack(planes), [len(planes), -1]), transpose_a=True)
-        return tf.reshape(terms, [self.outputs, shape[0], shape[1], shape[2]])
+        return _product(kernels, planes, outputs)
 
-    def _by_hinges(self, distances: Distances) -> tf.Tensor:
-        shape = tf.shape(distances.sessions)
-
-        def product(kernel: Any, planes: tf.Tensor) -> tf.Tensor:
-            flat = tf.matmul(kernel, tf.reshape(planes, [tf.shape(planes)[0], -1]), transpose_a=True)
-            return tf.reshape(flat, tf.concat([[self.outputs], tf.shape(planes)[1:]], axis=0))
-
-        terms = tf.zeros(tf.concat([[self.outputs], shape], axis=0))
-        if self.spec.pairs("sessions"):
-            terms += product(self.sessions, tf.stack(_counts(distances.sessions)))
+    def _by_hinges(self, distances: Distances, outputs: slice) -> tf.Tensor:
+        places = distances.places
+        # Where rows have no asides places are those of all sequences: one plane, worked out apart.
+        apart = places is not None and len(places.shape) == 2
+        planes, kernels = self._counted(distances._replace(places=None) if apart else distances)
+        terms = tf.zeros([len(range(self.outputs)[outputs]), 1, 1, 1])
         if distances.minutes is not None:
             # x is cut where the last tent has fallen to 0, so that no hinge is needed to end it.
             x = tf.minimum(_knots(distances.minutes), float(GAP_KNOTS))
-            knots = tf.reshape(tf.range(GAP_KNOTS, dtype=tf.float32), [-1, 1, 1, 1])
             first, bends = _hinges(tf.convert_to_tensor(self.gap))
-            terms += product(bends, tf.nn.relu(x[None] - knots)) + first[:, None, None, None]
-            terms += product(self.periods, tf.stack(_periods(distances.minutes)))
+            # max(x, k) in place of max(x - k, 0): an operation less for each, and k in the constant.
+            terms += (
+                first - tf.linalg.matvec(bends, tf.range(GAP_KNOTS, dtype=tf.float32), transpose_a=True)
+            )[outputs, None, None, None]
+            planes += [x, *(tf.maximum(x, float(knot)) for knot in range(1, GAP_KNOTS))]
+            kernels.append(bends)
+            planes += _periods(distances.minutes)
+            kernels.append(self.periods)
+        if apart:
+            terms += _product([self.places], _counts(places), outputs)[:, None]
+        if planes:
+            return terms + _product(kernels, planes, outputs)
+        return tf.broadcast_to(terms, tf.concat([tf.shape(terms)[:1], tf.shape(distances.sessions)], axis=0))
+
+    def _counted(self, distances: Distances) -> tuple[list[tf.Tensor], list[Any]]:
+        """Planes of what is counted, and their kernels."""
+        planes: list[tf.Tensor] = []
+        kernels: list[Any] = []
+        if self.spec.pairs("sessions"):
+            planes += _counts(distances.sessions)
+            kernels.append(self.sessions)
         if distances.places is not None:
-            counts = tf.stack(_counts(distances.places))
-            terms += product(self.places, counts if len(counts.shape) == 4 else counts[:, None])
-        return tf.reshape(terms, [self.outputs, shape[0], shape[1], shape[2]])
+            planes += _counts(distances.places)
+            kernels.append(self.places)
+        return planes, kernels
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": self.spec.model_dump(mode="json"), "outputs": self.outputs}
+
+
+def _product(kernels: list[Any], planes: list[tf.Tensor], outputs: slice) -> tf.Tensor:
+    """Kernels [features, outputs] and as many planes of one shape as there are features -> [outputs, ...]."""
+    kernel = tf.concat([tf.convert_to_tensor(kernel)[:, outputs] for kernel in kernels], axis=0)
+    flat = tf.matmul(kernel, tf.reshape(tf.stack(planes), [len(planes), -1]), transpose_a=True)
+    return tf.reshape(flat, tf.concat([[kernel.shape[1]], tf.shape(planes[0])], axis=0))
 
 
 def _counts(count: tf.Tensor) -> list[tf.Tensor]:
