@@ -10,12 +10,19 @@ from serving.tensors import Array, array_dtype, fill
 NOW = 1_700_000_000
 
 
-def random_inputs(servable: Servable, users: int, seed: int) -> dict[str, Array]:
-    """`users` sequences of full length for `recommend`, of items that the servable itself recommends."""
+def random_inputs(servable: Servable, users: int, seed: int, events: int | None = None) -> dict[str, Array]:
+    """Sequences for `recommend`, of items that the servable itself recommends.
+
+    Args:
+        servable: to be asked.
+        users: how many sequences.
+        seed: of what is drawn.
+        events: of each sequence; None: as many as the servable reads.
+    """
     rng = np.random.default_rng(seed)
     empty = _inputs(servable, 1, 1) | {"length": np.zeros(1, np.int32)}
     known = servable.run("recommend", empty)["item_id"][0]
-    length = servable.info.max_length
+    length = servable.info.max_length if events is None else events
     inputs = _inputs(servable, users, length)
     gaps = rng.integers(1, 86_400, (users, length))
     inputs["item_id"] = rng.choice(known, (users, length))

@@ -61,6 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
         help="servables/NAME; by default the quickstart's exact one, or else a synthetic one",
     )
     parser.add_argument("--index", type=Path, help="indexes/NAME of the same model: the retrieval server too")
+    parser.add_argument("--events", type=int, help="of each sequence; by default all that the servable reads")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     options = parser.parse_args(arguments)
@@ -73,7 +74,9 @@ def main(arguments: list[str] | None = None) -> None:
         cases = [Case(users, concurrency) for users in USERS for concurrency in CONCURRENCY]
         work = track(cases, "cases", len(cases))
         figures = [measure(servable, target, case, pool, options) for case in work]
-        one = [to_request(servable, random_inputs(servable, 1, seed)) for seed in range(DISTINCT)]
+        one = [
+            to_request(servable, random_inputs(servable, 1, seed, options.events)) for seed in range(DISTINCT)
+        ]
         ways = setups(version.parent, options.index)
         loads = [
             measure_open(setup, one, pool, options.seconds) for setup in track(ways, "open loop", len(ways))
@@ -84,7 +87,7 @@ def main(arguments: list[str] | None = None) -> None:
         servable=servable.info.name,
         retrieval=servable.info.retrieval,
         items=servable.info.items,
-        max_length=servable.info.max_length,
+        events=options.events or servable.info.max_length,
         cases=figures,
         open_loop=loads,
     )
@@ -94,7 +97,7 @@ def measure(
     servable: Servable, target: str, case: Case, pool: ProcessPoolExecutor, options: Any
 ) -> dict[str, Any]:
     """One row of figures."""
-    inputs = [random_inputs(servable, case.users, seed) for seed in range(DISTINCT)]
+    inputs = [random_inputs(servable, case.users, seed, options.events) for seed in range(DISTINCT)]
     requests = [to_request(servable, tensors) for tensors in inputs]
     loads, directs = [], []
     # The first load is not counted: it opens what both sides keep open.

@@ -24,6 +24,8 @@ NO_STRING_ID = b""
 
 _LISTS = tuple(axis for axis in AXIS_MEANINGS if axis != SEQUENCE)
 _SMALLEST_WIDTH = 8
+_SHORT = 32
+"""Sequences up to this length share batches."""
 
 
 def clip_sequences(inputs: Inputs, signature: Signature, max_length: int) -> dict[str, Array]:
@@ -43,12 +45,13 @@ def clip_sequences(inputs: Inputs, signature: Signature, max_length: int) -> dic
 def batch_key(inputs: Inputs, signature: Signature, max_length: int) -> tuple[int, ...]:
     """Requests of one signature may share a batch where this is equal.
 
-    Padding then costs a request at most twice its own lists of ids, and a sequence never more than
-    `max_length`.
+    Padding then costs a request at most twice its own lists of ids and, from some length on, twice its own
+    sequence: what is computed of a sequence grows with the square of it.
     """
     widths = _widths([inputs], signature)
     events = widths.get(SEQUENCE, 0)
-    return (events if events > max_length else 0, *(bucket(widths.get(axis, 0)) for axis in _LISTS))
+    kept = events if events > max_length else bucket(max(events, _SHORT))
+    return (kept, *(bucket(widths.get(axis, 0)) for axis in _LISTS))
 
 
 def bucket(width: int) -> int:

@@ -69,6 +69,17 @@ def test_a_batch_holds_the_events_and_leaves_out_nothing_more(
             assert set(batch[name][place]) - set(inputs[name][row]) <= {padding.NO_INTEGER_ID}
 
 
+def test_short_sequences_are_not_computed_as_long_ones(
+    signatures: dict[str, Signature], sequences: Any
+) -> None:
+    def key(events: int) -> tuple[int, ...]:
+        return padding.batch_key(sequences([[101] * events]), signatures["recommend"], 255)
+
+    assert key(1) == key(32)
+    assert key(200) == key(255) != key(32) != key(33) == key(64)
+    assert key(300) != key(255)
+
+
 @given(inputs=request())
 def test_the_newest_events_are_kept(signatures: dict[str, Signature], inputs: dict[str, np.ndarray]) -> None:
     clipped = padding.clip_sequences(inputs, signatures["recommend"], MAX_LENGTH)
