@@ -56,6 +56,10 @@ class ModelSettings(Frozen):
     id_dropout: float = Field(
         0.0, ge=0, lt=1, description="share of items that training knows by their features alone"
     )
+    id_table: Literal["full", "hashed", "quotient_remainder"] = Field(
+        "full", description="a row for each item, or rows that items share; see tfrec.layers.id_tables"
+    )
+    items_a_row: int = Field(8, ge=2, description="items that share a row, where the table is not full")
     context: bool = Field(True, description="embed the context columns of the events")
 
     @model_validator(mode="after")
@@ -121,6 +125,14 @@ class TrainingSettings(Frozen):
     half_life_days: float | None = Field(
         None, gt=0, description="targets count half as much each so many days before the last; null: alike"
     )
+    sparsity: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of the numbers of matrices and tables that end as 0; see tfrec.pruning",
+    )
+    pruning_begin: float = Field(0.2, ge=0, lt=1, description="share of all steps before the first become 0")
+    pruning_end: float = Field(0.7, gt=0, le=1, description="share of all steps after which all have")
     rule_folds: int = Field(8, ge=2, description="parts of the users, each trained with the others' rules")
     patience: int = Field(5, ge=1, description="epochs without a better validation metric before the end")
     validation_users: int = Field(2000, ge=1, description="users whose val events are asked after an epoch")
@@ -128,6 +140,14 @@ class TrainingSettings(Frozen):
         "float32", description="of matrix products; bfloat16 pays where the hardware has it"
     )
     xla: bool = Field(True, description="compile the step; ten times as fast on a CPU")
+
+    @model_validator(mode="after")
+    def _pruning_takes_time(self) -> "TrainingSettings":
+        if self.pruning_begin >= self.pruning_end:
+            raise ValueError(
+                f"pruning_begin={self.pruning_begin} must be below pruning_end={self.pruning_end}"
+            )
+        return self
 
 
 class Settings(Frozen):

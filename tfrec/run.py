@@ -20,6 +20,7 @@ from tfrec.layers.seeds import set_seeds
 from tfrec.metrics import ndcg, target_rank
 from tfrec.model import TwoTowerModel
 from tfrec.prediction import Predictor
+from tfrec.pruning import prune
 from tfrec.ranking_metrics import auc
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.trained import TrainedModel
@@ -135,13 +136,16 @@ class Run(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Inside, the model has the averaged weights, where the settings ask for them."""
-        if not self.settings.training.average:
+        """Inside, the model has the averaged weights, pruned, where the settings ask for it."""
+        s, trained = self.settings.training, self.trained.trainable_variables
+        if not s.average and not s.sparsity:
             yield
             return
-        trained = self.trained.trainable_variables
         now = [v.numpy() for v in trained]
-        self.trained.optimizer.finalize_variable_values(trained)
+        if s.average:
+            self.trained.optimizer.finalize_variable_values(trained)
+        if s.sparsity:
+            prune(trained, s.sparsity)
         yield
         for variable, value in zip(trained, now, strict=True):
             variable.assign(value)

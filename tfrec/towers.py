@@ -66,7 +66,7 @@ class CandidateTower(keras.layers.Layer):
             like: [M] int32, rows of items that few had.
         """
         count = tf.shape(values[0])[0]
-        ids = tf.reduce_mean(tf.gather(self.embedding.table, like), axis=0)
+        ids = tf.reduce_mean(self.embedding.of_ids(like), axis=0)
         bias = tf.reduce_mean(tf.gather(self.bias, like))
         embedding = self.embedding.with_features(tf.repeat(ids[None], count, axis=0), values)
         return self._candidates(embedding, tf.fill([count], bias))

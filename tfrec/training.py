@@ -16,8 +16,9 @@ from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.distribution.workers import Workers
 from tfrec.epochs import Batch, Epochs
-from tfrec.errors import DataError
+from tfrec.errors import DataError, SettingsError
 from tfrec.folders import whole_folder
+from tfrec.pruning import Pruning
 from tfrec.ranking_lists import training_impressions
 from tfrec.run import Run
 from tfrec.trained import TrainedModel
@@ -66,6 +67,8 @@ def train(
     """
     out, workers = Path(out), workers or Workers()
     workers.require_divisible(settings.training.rows)
+    if settings.training.sparsity and workers.replicas > 1:
+        raise SettingsError("training.sparsity: pruning is for one process; use --strategy none")
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     with workers.together():
@@ -115,7 +118,11 @@ def _fit(run: Run, epochs: Epochs, work: Path, callbacks: Sequence[keras.callbac
         DataError: a checkpoint or a log cannot be written.
     """
     last, workers = run.settings.training.epochs, run.workers
-    watching = [keras.callbacks.TensorBoard(str(work / LOGS), write_graph=False)] if workers.chief else []
+    further = list(callbacks)
+    if workers.chief:
+        further.insert(0, keras.callbacks.TensorBoard(str(work / LOGS), write_graph=False))
+    if run.settings.training.sparsity:
+        further.insert(0, Pruning(run.trained, run.settings.training, epochs.steps))
     try:
         run.trained.fit(
             batches_of(epochs, run.state.epoch, last, workers),
@@ -123,7 +130,7 @@ def _fit(run: Run, epochs: Epochs, work: Path, callbacks: Sequence[keras.callbac
             epochs=last,
             steps_per_epoch=epochs.steps,
             shuffle=False,  # the epochs are shuffled already
-            callbacks=[run, *watching, *callbacks],
+            callbacks=[run, *further],
             verbose=0 if run.quiet else 1,
         )
     except OSError as error:

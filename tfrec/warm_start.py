@@ -40,6 +40,11 @@ def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
     Raises:
         SettingsError: the two are not built alike.
     """
+    if model.spec.settings.id_table != "full":
+        raise SettingsError(
+            f"model.id_table={model.spec.settings.id_table}: which items share a row depends on their places "
+            "in the catalogue, and the new one has them elsewhere. Train it without --from."
+        )
     tables = dict(_tables(model, facts))
     of_older = dict(_tables(older.model, older.facts))
     theirs = {_name(weight): weight for weight in older.model.trainable_weights}

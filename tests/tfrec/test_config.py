@@ -13,6 +13,7 @@ from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
+from tfrec.pruning import sparsity_at
 from tfrec.run import Run, validation_positions
 from tfrec.settings_file import known_keys, load_settings
 
@@ -54,6 +55,8 @@ CHANGES = {
     "model.pairwise": ["time"],
     "model.encodings": ["gap"],
     "model.id_dropout": 0.5,
+    "model.id_table": "hashed",
+    "model.items_a_row": 3,
     "model.time_of_day": True,
     "model.item_features": False,
     "model.context": False,
@@ -86,6 +89,9 @@ CHANGES = {
     "training.clip_norm": 0.001,
     "training.average": 0.9,
     "training.half_life_days": 0.5,
+    "training.sparsity": 0.5,
+    "training.pruning_begin": 0.1,
+    "training.pruning_end": 0.9,
     "training.rule_folds": 3,
     "training.patience": 1,
     "training.validation_users": 3,
@@ -124,6 +130,9 @@ NEEDED = {
     "model.rule_boost": ["model.rules=6"],
     "loss.without_rules": ["model.rules=6"],
     "training.rule_folds": ["model.rules=6"],
+    "model.items_a_row": ["model.id_table=quotient_remainder"],
+    "training.pruning_begin": ["training.sparsity=0.5"],
+    "training.pruning_end": ["training.sparsity=0.5"],
     "training.pretraining_mask": ["training.pretraining_epochs=1"],
     "augmentation.cut_at_sessions": ["model.max_length=4"],
     **{key: [TASKS] for key in CHANGES if key.startswith("ranking.") and key != "ranking.tasks"},
@@ -163,6 +172,7 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
         "average": model.optimizer.ema_momentum,
         "asked": validation_positions(dataset, settings).tolist(),
         "over": run.is_over(),
+        "sparsity": [sparsity_at(step, settings.training, epochs.steps) for step in range(40)],
         "xla": jit,
         "precision": model.dtype_policy.name,
     }

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec.layers import id_tables
 from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
 
@@ -34,7 +35,15 @@ class ItemEmbedding(keras.layers.Layer):
     def build(self, input_shape: Any = None) -> None:
         dimensions = self.spec.settings.dimensions
         init = keras.initializers.RandomNormal(stddev=0.05)
-        self.table = self.add_weight(name="table", shape=(self.spec.items, dimensions), initializer=init)
+        rows = id_tables.sizes(self.spec)
+        self.table = self.add_weight(name="table", shape=(rows.table, dimensions), initializer=init)
+        self.quotient = None
+        if rows.quotient:
+            # Near 1: items that share a row begin alike, and learn what tells them apart.
+            near = keras.initializers.RandomNormal(mean=1.0, stddev=0.05)
+            self.quotient = self.add_weight(
+                name="quotient", shape=(rows.quotient, dimensions), initializer=near
+            )
         self.values: list[Any] = []
         self.feature_tables: list[Any] = []
         for feature, width in zip(self.spec.features, self.spec.feature_widths, strict=True):
@@ -48,9 +57,9 @@ class ItemEmbedding(keras.layers.Layer):
                     trainable=False,
                 )
             )
-            rows = 1 if numeric else feature.size
+            size = 1 if numeric else feature.size
             self.feature_tables.append(
-                self.add_weight(name=f"table_{feature.name}", shape=(rows, dimensions), initializer=init)
+                self.add_weight(name=f"table_{feature.name}", shape=(size, dimensions), initializer=init)
             )
 
     def set_features(self, values: list[np.ndarray]) -> None:
@@ -59,11 +68,15 @@ class ItemEmbedding(keras.layers.Layer):
             weight.assign(value)
 
     def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        embedding = tf.gather(self.table, rows)
+        embedding = self.of_ids(rows)
         if training and self.drop is not None:
             kept = self.drop(tf.ones_like(rows, embedding.dtype), training=True)
             embedding *= tf.cast(kept > 0, embedding.dtype)[..., None]
         return self.with_features(embedding, [tf.gather(values, rows) for values in self.values])
+
+    def of_ids(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns what the ids alone say: [..., D] of rows [...] int32."""
+        return id_tables.embedding_of(self.spec, rows, self.table, self.quotient)
 
     def with_features(self, embedding: tf.Tensor, values: list[tf.Tensor]) -> tf.Tensor:
         """Returns embeddings of ids [..., D] with those of the features' values, [..., width] each."""
