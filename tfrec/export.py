@@ -10,10 +10,12 @@ import tensorflow as tf
 
 import tfrec
 from tfrec.coarse_index import CoarseIndex, half_index, scann_index
+from tfrec.compression import to_int8
 from tfrec.config import Settings
 from tfrec.errors import DataError, SettingsError
 from tfrec.folders import newest_version, whole_folder
 from tfrec.graph_index import ExactIndex
+from tfrec.int8 import Int8Candidates
 from tfrec.layers.relations import Tensors
 from tfrec.left_out import LeaveOut
 from tfrec.servable import INFO_FILE, WARMUP_FILE, Retrieval, ServableInfo
@@ -22,7 +24,7 @@ from tfrec.signatures import Servable
 from tfrec.trained import SETTINGS_FILE, TrainedModel
 from tfrec.warmup import warmup_requests, write_warmup
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "bfloat16", "float16", "int8"]
 
 
 def export(
@@ -42,7 +44,8 @@ def export(
         model_folder: what `tfrec train` has written.
         out: the servable's folder; its name is the model's name in requests.
         retrieval: `exact` uses stock TensorFlow ops alone; `scann` needs the ScaNN ops.
-        precision: of the candidates that exact search keeps; scores are float32 whatever it is.
+        precision: of the candidates that exact search keeps; scores are float32 whatever it is. `int8`: of
+            the towers' tables and kernels, too.
         k: how many items an answer holds, at most the catalogue.
         leave_out: see `Servable`.
         version: a number; None: one more than the newest in `out`.
@@ -51,7 +54,7 @@ def export(
     Raises:
         DataError: the model cannot be read, or the version exists.
         SettingsError: k or version is below 1; the model has not learned to retrieve; a setting is none of
-            `answers`, or not allowed; ScaNN is to have half precision.
+            `answers`, or not allowed; ScaNN is to have another precision.
     """
     if k < 1:
         raise SettingsError(f"k={k}: an answer must hold at least one item")
@@ -69,6 +72,8 @@ def export(
     k = min(k, len(trained.facts.catalogue))
     retrieve = max(k, settings.answers.retrieve) + 2 * trained.model.spec.settings.max_length
     index = _index(candidates, retrieval, precision, retrieve)
+    if precision == "int8":
+        to_int8(trained.model)
     servable = Servable(trained, settings, index, k, leave_out)
     info = _info(trained, settings, out.name, version, retrieval, precision, k)
     signatures = servable.signatures(trained.facts)
@@ -90,6 +95,8 @@ def _index(
                 f"precision={precision}: ScaNN keeps candidates in a form of its own; use retrieval exact"
             )
         return scann_index(candidates, retrieve)
+    if precision == "int8":
+        return ExactIndex(Int8Candidates(candidates))
     return ExactIndex(candidates) if precision == "float32" else half_index(candidates, retrieve, precision)
 
 

@@ -9,9 +9,10 @@ sequence's own items, and those that rules lead to, have been scored a second wa
 import numpy as np
 import tensorflow as tf
 
+from tfrec.int8 import Int8Candidates
 from tfrec.layers.attention import MASKED
 from tfrec.losses import log_add_exp
-from tfrec.rescoring import embeddings_of, matching_scores, product
+from tfrec.rescoring import Candidates, embeddings_of, matching_scores, product
 from tfrec.schema import FIRST_ROW, PADDING_ROW
 
 BLOCK = 128
@@ -24,13 +25,13 @@ class ExactIndex(tf.Module):
     """Matrix product and top-k over all candidates; stock TensorFlow ops alone.
 
     Args:
-        candidates: [items, D + 1] of all rows, padding and unknown included, float32; a variable
+        candidates: [items, D + 1] of all rows, padding and unknown included, in float32 or bytes; a variable
             is shared, not copied, and may be of half precision where only `score` is asked.
     """
 
-    def __init__(self, candidates: tf.Tensor | tf.Variable) -> None:
+    def __init__(self, candidates: Candidates) -> None:
         super().__init__(name="exact_index")
-        shared = isinstance(candidates, tf.Variable)
+        shared = isinstance(candidates, tf.Variable | Int8Candidates)
         self.candidates = (
             candidates if shared else tf.Variable(candidates, trainable=False, name="candidates")
         )
@@ -57,7 +58,7 @@ class ExactIndex(tf.Module):
             allowed: [Q, A] int32, the only rows that may be answered; PADDING_ROW for none, and of a query
                 that has no other: all may. None: all.
         """
-        scores = tf.matmul(query, self.candidates, transpose_b=True)
+        scores = product(query, self.candidates)
         if second_score is not None:
             at = _with_query(second_item)
             found = _totals(second_item, second_score, tf.shape(scores))

@@ -1,15 +1,21 @@
 """Scores of items that are scored a second way: the sequence's own, and those that rules lead to."""
 
+from typing import TypeAlias
+
 import numpy as np
 import tensorflow as tf
 
+from tfrec.int8 import Int8Candidates, looked_up
 from tfrec.layers.attention import MASKED
 from tfrec.losses import log_add_exp
 from tfrec.schema import FIRST_ROW
 
+Candidates: TypeAlias = tf.Tensor | tf.Variable | Int8Candidates
+"""[items, D + 1] of all rows, padding and unknown included."""
+
 
 def rescored(
-    candidates: tf.Tensor,
+    candidates: Candidates,
     query: tf.Tensor,
     second_item: tf.Tensor,
     second_score: tf.Tensor | None,
@@ -27,13 +33,15 @@ def rescored(
     return tf.where(wrong, -np.inf, scores)
 
 
-def embeddings_of(candidates: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+def embeddings_of(candidates: Candidates, rows: tf.Tensor) -> tf.Tensor:
     """Returns the candidates at rows [Q, C] as float32, however they are kept: [Q, C, D + 1]."""
-    return tf.cast(tf.gather(candidates, rows), tf.float32)
+    return tf.cast(looked_up(candidates, rows), tf.float32)
 
 
-def product(query: tf.Tensor, candidates: tf.Tensor) -> tf.Tensor:
+def product(query: tf.Tensor, candidates: Candidates) -> tf.Tensor:
     """Returns [Q, items] float32, products of queries and candidates, computed as the candidates are kept."""
+    if isinstance(candidates, Int8Candidates):
+        return candidates.product(query)
     return tf.cast(tf.matmul(tf.cast(query, candidates.dtype), candidates, transpose_b=True), tf.float32)
 
 

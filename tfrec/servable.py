@@ -65,7 +65,9 @@ class ServableInfo(Frozen):
     name: str
     version: int
     retrieval: Retrieval
-    precision: Literal["float32", "bfloat16", "float16"] = Field("float32", description="of the candidates")
+    precision: Literal["float32", "bfloat16", "float16", "int8"] = Field(
+        "float32", description="of the candidates; int8: of the towers' weights, too"
+    )
     user_id_type: IdType
     item_id_type: IdType
     session_from: Literal["gap", "id"]

@@ -18,11 +18,12 @@ class Retrieval(StrEnum):
 
 
 class Precision(StrEnum):
-    """What a servable keeps its candidates in."""
+    """What a servable keeps its candidates in, and of `int8` the towers' weights."""
 
     float32 = "float32"
     bfloat16 = "bfloat16"
     float16 = "float16"
+    int8 = "int8"
 
 
 class LeaveOut(StrEnum):
@@ -47,7 +48,7 @@ def export(
     ] = Retrieval.exact,
     precision: Annotated[
         Precision,
-        typer.Option(help="of the candidates of exact search; scores are float32 whatever it is"),
+        typer.Option(help="of the candidates of exact search, int8: of the towers, too; scores stay float32"),
     ] = Precision.float32,
     k: Annotated[int, typer.Option(help="items in an answer")] = 100,
     leave_out: Annotated[

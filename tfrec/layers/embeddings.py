@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrec.int8 import Int8Table, looked_up
 from tfrec.layers import id_tables
 from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
@@ -85,9 +86,18 @@ class ItemEmbedding(keras.layers.Layer):
                 embedding += value * tf.cast(table, value.dtype)
                 continue
             given = tf.cast(tf.not_equal(value, PADDING_ROW), embedding.dtype)[..., None]
-            total = tf.reduce_sum(tf.gather(table, value) * given, axis=-2)
+            total = tf.reduce_sum(looked_up(table, value) * given, axis=-2)
             embedding += total / tf.maximum(tf.reduce_sum(given, axis=-2), 1.0)
         return embedding
+
+    def to_int8(self) -> None:
+        """Keeps the tables in a byte a number, for good: nothing can be learned from then on."""
+        self.table = Int8Table(self.table)
+        if self.quotient is not None:
+            self.quotient = Int8Table(self.quotient)
+        for place, feature in enumerate(self.spec.features):
+            if feature.kind != "numeric":
+                self.feature_tables[place] = Int8Table(self.feature_tables[place])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": self.spec.model_dump()}

@@ -1,10 +1,11 @@
 """Where the embedding of an item's id stands, in tables that have a row for each item, or fewer."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from tfrec.int8 import looked_up
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
 
@@ -34,7 +35,7 @@ def sizes(spec: ModelSpec) -> Sizes:
     return Sizes(FIRST_ROW + shared, quotients)
 
 
-def embedding_of(spec: ModelSpec, rows: tf.Tensor, table: tf.Tensor, quotient: tf.Tensor | None) -> tf.Tensor:
+def embedding_of(spec: ModelSpec, rows: tf.Tensor, table: Any, quotient: Any | None) -> tf.Tensor:
     """Returns the embeddings of ids: [..., D].
 
     `hashed`: items share rows by lot (Weinberger et al. 2009). `quotient_remainder`: an embedding is the
@@ -44,16 +45,16 @@ def embedding_of(spec: ModelSpec, rows: tf.Tensor, table: tf.Tensor, quotient: t
     Args:
         spec: the model's.
         rows: [...] int32 of items, padding and unknown included.
-        table: [rows, D].
-        quotient: [rows, D]; None where there is none.
+        table: [rows, D], a weight or an `Int8Table`.
+        quotient: the same; None where there is none.
     """
     if spec.settings.id_table == "full":
-        return tf.gather(table, rows)
+        return looked_up(table, rows)
     shared = sizes(spec).table - FIRST_ROW
     item = tf.maximum(rows - FIRST_ROW, 0)
     special = rows < FIRST_ROW
     if quotient is None:
         hashed = tf.cast(item, tf.int64) * _MULTIPLIER % 2**32 // 2**7 % shared
-        return tf.gather(table, tf.where(special, rows, FIRST_ROW + tf.cast(hashed, tf.int32)))
-    remainder = tf.gather(table, tf.where(special, rows, FIRST_ROW + item % shared))
-    return remainder * tf.gather(quotient, item // shared)
+        return looked_up(table, tf.where(special, rows, FIRST_ROW + tf.cast(hashed, tf.int32)))
+    remainder = looked_up(table, tf.where(special, rows, FIRST_ROW + item % shared))
+    return remainder * looked_up(quotient, item // shared)

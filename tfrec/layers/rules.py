@@ -127,6 +127,7 @@ class RuleScores(keras.layers.Layer):
             first += fold[..., None] * self.spec.items
         item, weight, total = (tf.gather(x, first + weights.item) for x in tables)
         alpha, beta = tf.unstack(tf.cast(self.exponent, tf.float32))
+        weight = tf.cast(weight, tf.float32)  # which may be kept in half precision
         score = alpha * _log(weight) + (weights.score - beta * _log(total))[..., None]
         score -= tf.cast(self.popularity, tf.float32) * _log(tf.gather(tables[2], first[..., None] + item))
         if fold is None:

@@ -1,0 +1,56 @@
+"""A byte a number: tables and candidates as a servable of `precision=int8` keeps them.
+
+Rows have a scale each, after Keras's quantisation by the largest magnitude. Only what is kept is small:
+numbers are taken back to float32 where they are used.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Int8Table(tf.Module):
+    """Rows of bytes in the place of a table.
+
+    Args:
+        table: [rows, D] float32.
+    """
+
+    def __init__(self, table: Any) -> None:
+        super().__init__(name="int8_table")
+        numbers = np.asarray(table, np.float32)
+        values, scale = keras.quantizers.abs_max_quantize(numbers, axis=-1, to_numpy=True)
+        self.values = tf.Variable(values, trainable=False, name="values")
+        self.scale = tf.Variable(1 / np.asarray(scale, np.float32), trainable=False, name="scale")
+
+    def gather(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns [..., D] float32 of rows [...]."""
+        return tf.cast(tf.gather(self.values, rows), tf.float32) * tf.gather(self.scale, rows)
+
+
+class Int8Candidates(Int8Table):
+    """Candidates in bytes, their biases apart: these are of another size than the rest of a row.
+
+    Args:
+        candidates: [items, D + 1] float32 of all rows.
+    """
+
+    def __init__(self, candidates: tf.Tensor) -> None:
+        super().__init__(candidates[:, :-1])
+        self.bias = tf.Variable(candidates[:, -1], trainable=False, name="bias")
+
+    def gather(self, rows: tf.Tensor) -> tf.Tensor:
+        """Returns [..., D + 1] float32 of rows [...]."""
+        return tf.concat([super().gather(rows), tf.gather(self.bias, rows)[..., None]], axis=-1)
+
+    def product(self, query: tf.Tensor) -> tf.Tensor:
+        """Returns the products with queries [Q, D + 1]: [Q, items] float32."""
+        found = tf.matmul(query[:, :-1], tf.cast(self.values, tf.float32), transpose_b=True)
+        return found * self.scale[:, 0] + query[:, -1:] * self.bias
+
+
+def looked_up(table: Any, rows: tf.Tensor) -> tf.Tensor:
+    """Returns the rows [..., D] of a table, whatever it is kept in."""
+    return table.gather(rows) if isinstance(table, Int8Table) else tf.gather(table, rows)
