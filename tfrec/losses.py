@@ -138,6 +138,34 @@ def binary_cross_entropy(
     return tf.reduce_sum((beta * tf.nn.softplus(-target) + others) * sample_weight)
 
 
+def soft_cross_entropy(
+    y_pred: tf.Tensor,
+    taught: tf.Tensor,
+    sample_weight: tf.Tensor,
+    *,
+    y_true: tf.Tensor,
+    log_expected_count: tf.Tensor,
+    temperature: float,
+) -> tf.Tensor:
+    """-T² Σ_y p(y) log q(y), q the softmax of the scores over the catalogue and p that of a teacher's.
+
+    Both are divided by the temperature T (Hinton et al. 2015), and corrected for sampling as in
+    `mixture_cross_entropy`. Columns that are not to be counted for one count for neither.
+
+    Args:
+        taught: [Q, C] scores of the teacher.
+    """
+    correction = tf.where(y_true > 0.5, 0.0, log_expected_count)
+    counted = (y_pred > -1e8) & (correction < NO_PART)
+
+    def corrected(scores: tf.Tensor) -> tf.Tensor:
+        return tf.where(counted, scores / temperature - correction, -1e9)
+
+    log_q = tf.nn.log_softmax(corrected(y_pred))
+    loss = -tf.reduce_sum(tf.where(counted, tf.nn.softmax(corrected(taught)) * log_q, 0.0), axis=-1)
+    return temperature**2 * tf.reduce_sum(loss * sample_weight)
+
+
 def loss_function(settings: LossSettings, items: int) -> Loss:
     """Returns the loss of some settings.
 

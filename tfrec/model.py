@@ -1,5 +1,6 @@
 """TwoTowerModel: the towers and the tasks, nothing else."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -19,7 +20,7 @@ from tfrec.retrieval_scores import retrieval_scores
 from tfrec.schema import UNKNOWN_ROW
 from tfrec.second_sums import log_sums
 from tfrec.spec import ModelSpec
-from tfrec.tasks import Elsewhere, RetrievalTask
+from tfrec.tasks import Elsewhere, Lesson, RetrievalTask
 from tfrec.towers import CandidateTower, QueryTower
 
 
@@ -56,6 +57,7 @@ class TwoTowerModel(keras.Model):
             self.balance = UncertaintyBalance(losses, name="balance", dtype="float32")
         self.pretraining = False
         self.replicated: ReplicatedStep | None = None
+        self.teacher: Callable[[Tensors], Lesson] | None = None
 
     def set_pretraining(self, pretraining: bool) -> None:
         """Says whether `fit` gives hidden items to find from both sides (Sun et al. 2019, BERT4Rec)."""
@@ -183,6 +185,9 @@ class TwoTowerModel(keras.Model):
             if barred is not None:
                 score = without_barred(score, item, barred)
             sums["rules"] = log_sums(score, item, target)
+        lesson = None
+        if self.teacher is not None and not self.pretraining:
+            lesson = self.teacher(x)
         loss = self.task(
             query=tf.reshape(y_pred.embedding, [-1, y_pred.embedding.shape[-1]]),
             target=tf.reshape(y["item"], [-1]),
@@ -193,6 +198,7 @@ class TwoTowerModel(keras.Model):
             barred=None if barred is None else tf.reshape(barred, [-1, barred.shape[-1]]),
             further=further,
             elsewhere=Elsewhere(y["elsewhere.target"], y["elsewhere.weight"]) if "total" in y else None,
+            lesson=lesson,
             **sums,
         )
         return loss / tf.maximum(y.get("total", tf.reduce_sum(weight)), 1.0)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec.config import TrainingSettings
+from tfrec.config_training import TrainingSettings
 
 EVERY = 100
 """Steps between two looks at what is small."""

@@ -1,13 +1,14 @@
 """The retrieval task, built on that of TensorFlow Recommenders."""
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 from tfrec.barring import without_barred
 from tfrec.blockwise import sum_over_blocks
-from tfrec.losses import Further, SecondSums, loss_function
+from tfrec.losses import Further, SecondSums, loss_function, soft_cross_entropy
 from tfrec.negatives import log_expected_count
 from tfrec.positives import ahead
 from tfrec.schema import FIRST_ROW
@@ -38,6 +39,18 @@ class Elsewhere(NamedTuple):
     weight: tf.Tensor
 
 
+class Lesson(NamedTuple):
+    """What a teacher says.
+
+    Attributes:
+        query: [Q, D' + 1] float32.
+        candidates: gives its candidates [N, D' + 1] at rows [N].
+    """
+
+    query: tf.Tensor
+    candidates: Callable[[tf.Tensor], tf.Tensor]
+
+
 class RetrievalTask:
     """Tells each query's target from the other targets of its block and from further candidates.
 
@@ -66,6 +79,7 @@ class RetrievalTask:
         barred: tf.Tensor | None = None,
         further: tf.Tensor | None = None,
         elsewhere: Elsewhere | None = None,
+        lesson: Lesson | None = None,
     ) -> tf.Tensor:
         """Returns the weighted sum of the losses, a scalar.
 
@@ -81,8 +95,10 @@ class RetrievalTask:
             barred: [Q, W] int32, rows that are no negatives of a query; None: all are.
             further: [Q, F] float32, what the targets of the F queries after each count for it; None: nothing.
             elsewhere: the targets of the batch's other shares, in-batch negatives too; None: there are none.
+            lesson: what a teacher says of the same queries; None: there is none.
         """
         others = tf.range(FIRST_ROW, self.spec.items) if self.spec.full_softmax else negatives
+        taught_others = None if lesson is None else lesson.candidates(others)
 
         def block_loss(block: dict[str, Any], embedded_others: tf.Tensor) -> tf.Tensor:
             targets = _own_and_elsewhere(block)
@@ -95,7 +111,20 @@ class RetrievalTask:
                     y_pred = tf.where(y_true > 0.5, y_pred, possible)
                 given = (y_true, y_pred, sample_weight)
                 beside = {"log_expected_count": counts, "further": block.get("further")}
-                return self._mixed_loss(given, beside, block.get("copies"), block.get("rules"))
+                found = self._mixed_loss(given, beside, block.get("copies"), block.get("rules"))
+                if lesson is None:
+                    return found
+                known = tf.concat([block["taught.target"], taught_others], axis=0)
+                taught = tf.stop_gradient(tf.matmul(block["taught.query"], known, transpose_b=True))
+                share = self.spec.loss.distillation
+                return (1 - share) * found + share * soft_cross_entropy(
+                    y_pred,
+                    taught,
+                    sample_weight,
+                    y_true=y_true,
+                    log_expected_count=counts,
+                    temperature=self.spec.loss.teacher_temperature,
+                )
 
             task = tfrs.tasks.Retrieval(loss=loss, remove_accidental_hits=True)
             return _retrieval_call(
@@ -111,6 +140,8 @@ class RetrievalTask:
         parts = {"query": query, "target": target, "weight": weight}
         parts["embedded"] = candidates(target, training=True)
         optional: dict[str, Any] = {"copies": copies, "rules": rules, "barred": barred}
+        if lesson is not None:
+            optional |= {"taught.query": lesson.query, "taught.target": lesson.candidates(target)}
         if further is not None:
             later = ahead(parts["embedded"], further.shape[1])
             optional["further"] = Further(tf.einsum("qd,qfd->qf", query, later), further)

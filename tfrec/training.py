@@ -21,6 +21,7 @@ from tfrec.folders import whole_folder
 from tfrec.pruning import Pruning
 from tfrec.ranking_lists import training_impressions
 from tfrec.run import Run
+from tfrec.teacher import Teacher
 from tfrec.trained import TrainedModel
 from tfrec.warm_start import begin_with
 from tfrec.work_folder import unfinished, work_folder
@@ -38,6 +39,7 @@ def train(
     quiet: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     begin_from: Path | None = None,
+    teacher: Path | None = None,
     workers: Workers | None = None,
 ) -> TrainedModel:
     """Trains a model on the train events of a dataset, and writes it.
@@ -56,31 +58,39 @@ def train(
         callbacks: further ones of Keras; they see the logs of an epoch after its validation.
         begin_from: folder of a model of an earlier cut of the log, whose weights it begins with; None: with
             weights that are drawn.
+        teacher: folder of a model of the same dataset, whose scores it learns to give; None: the log
+            alone says what is right.
         workers: who train it together; all call this with the same arguments, in folders that they share.
             None: this process alone.
 
     Raises:
-        DataError: `dataset_folder` is no dataset, `begin_from` no model; `out` exists or cannot be written.
+        DataError: `dataset_folder` is no dataset, `begin_from` or `teacher` no model; `out` exists or
+            cannot be written.
         SettingsError: an unfinished run of another dataset or other settings is found; the model to begin
-            from is built otherwise; the rows of a batch cannot be shared.
+            from is built otherwise; the teacher knows other items; the rows of a batch, pruning or a teacher
+            cannot be shared.
         LostWorkerError: another worker is gone; all are to be started again.
     """
     out, workers = Path(out), workers or Workers()
     workers.require_divisible(settings.training.rows)
-    if settings.training.sparsity and workers.replicas > 1:
-        raise SettingsError("training.sparsity: pruning is for one process; use --strategy none")
+    _require_one_process(settings, teacher, workers)
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     with workers.together():
         dataset = Dataset.load(dataset_folder)
         older = None if begin_from is None else TrainedModel.load(begin_from)
-        work = work_folder(out, settings, dataset, restart, older) if workers.chief else unfinished(out)
+        taught_by = None if teacher is None else TrainedModel.load(teacher)
+        work = unfinished(out)
+        if workers.chief:
+            work = work_folder(out, settings, dataset, restart, older, taught_by)
         workers.wait()
         keras.utils.set_random_seed(settings.seed)
         impressions = training_impressions(dataset_folder, dataset, settings)
         epochs = Epochs(dataset, settings, impressions)
         with workers.scope():
             model = build_model(dataset, settings, epochs)
+            if taught_by is not None:
+                model.teacher = Teacher(taught_by, model.spec, dataset)
             kept = None if older is None else begin_with(model, dataset, older)
             compile_model(model, settings, epochs.steps, workers)
         checkpoints = Checkpoints(work / "checkpoints")
@@ -98,6 +108,18 @@ def train(
             _write(trained, run, out, overwrite)
         workers.wait()
     return TrainedModel.load(out)
+
+
+def _require_one_process(settings: Settings, teacher: Path | None, workers: Workers) -> None:
+    """Refuses what replicas do not know how to share.
+
+    Raises:
+        SettingsError: several replicas are to prune, or to learn from a teacher.
+    """
+    asked = {"training.sparsity": settings.training.sparsity > 0, "--teacher": teacher is not None}
+    for name, is_asked in asked.items():
+        if is_asked and workers.replicas > 1:
+            raise SettingsError(f"{name} is for one process; use --strategy none")
 
 
 def _write(trained: TrainedModel, run: Run, out: Path, overwrite: bool) -> None:

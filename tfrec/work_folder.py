@@ -19,19 +19,26 @@ def unfinished(out: Path) -> Path:
 
 
 def work_folder(
-    out: Path, settings: Settings, dataset: Dataset, restart: bool, older: TrainedModel | None
+    out: Path,
+    settings: Settings,
+    dataset: Dataset,
+    restart: bool,
+    older: TrainedModel | None = None,
+    teacher: TrainedModel | None = None,
 ) -> Path:
     """Returns `.NAME.training/` beside `out`, new or of the same run.
 
     Raises:
         DataError: it cannot be written.
-        SettingsError: it belongs to a run with other settings, another dataset or another model to begin
-            from.
+        SettingsError: it belongs to a run with other settings, another dataset, or another model to begin
+            from or to learn from.
     """
     work = unfinished(out)
     mark = dataset.schema.model_dump_json(indent=1)
     if older is not None:
         mark += f"\n{older.space}"
+    if teacher is not None:
+        mark += f"\nteacher {teacher.space}"
     try:
         remove_partial(out)
         if restart:
@@ -50,6 +57,6 @@ def work_folder(
     if not same_settings or not same_dataset:
         raise SettingsError(
             f"{work} holds an unfinished run with other settings, another dataset or another model to begin "
-            "from. Call it with the same ones to go on, or say --restart to begin anew."
+            "from or to learn from. Call it with the same ones to go on, or say --restart to begin anew."
         )
     return work

@@ -94,5 +94,5 @@ def test_a_run_gets_sparse_ends_so_and_goes_on_alike(folder: Path, tmp_path: Pat
 def test_pruning_of_several_replicas_is_refused(folder: Path, tmp_path: Path) -> None:
     two = Workers()
     two.replicas = 2
-    with pytest.raises(SettingsError, match=r"training\.sparsity"):
+    with pytest.raises(SettingsError, match=r"training\.sparsity is for one process"):
         train(folder, tmp_path / "model", settings(*SPARSE), quiet=True, workers=two)

@@ -25,6 +25,10 @@ def train(
         Path | None,
         typer.Option("--from", help="a model of an earlier cut of the log: its weights to begin with"),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="a model of this dataset, whose scores a smaller one learns to give"),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="replace the model folder")] = False,
     restart: Annotated[bool, typer.Option(help="begin anew where an unfinished run is found")] = False,
     strategy: Annotated[
@@ -54,6 +58,7 @@ def train(
         restart=restart,
         quiet=quiet or not workers.chief,
         begin_from=from_,
+        teacher=teacher,
         workers=workers,
     )
     facts = trained.training
