@@ -18,8 +18,8 @@ DATASETS = tuple(sorted(path.stem for path in CONFIGS.glob("*.yaml")))
 
 # Files of `RESULTS`: what a benchmark records there with --record.
 ACCURACY, PEERS, ABLATION, CURVES, SPEED = "accuracy", "peers", "ablation", "curves", "training_speed"
-RANKING, TWO_STAGES, COLD_START, RETRIEVAL, PREDICTION, REPLAY = (
-    *("ranking", "two_stages", "cold_start", "retrieval", "prediction", "replay"),
+RANKING, TWO_STAGES, COLD_START, RETRIEVAL, PREDICTION, REPLAY, COMPRESSION = (
+    *("ranking", "two_stages", "cold_start", "retrieval", "prediction", "replay", "compression"),
 )
 
 
