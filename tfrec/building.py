@@ -1,5 +1,7 @@
 """A model that is ready to train: what its catalogue says, and its optimizer."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -12,6 +14,7 @@ from tfrec.features import feature_values
 from tfrec.model import TwoTowerModel
 from tfrec.rules import count_rules
 from tfrec.schema import FIRST_ROW
+from tfrec.sparse_updates import LazyAdamW
 from tfrec.spec import ModelSpec
 
 
@@ -66,7 +69,10 @@ def compile_model(
         warmup_target=s.learning_rate if warm_up else None,
         warmup_steps=warm_up,
     )
-    optimizer = (SummedAdamW if several else keras.optimizers.AdamW)(
+    kind = SummedAdamW if several else keras.optimizers.AdamW
+    if s.sparse_updates:
+        kind = functools.partial(LazyAdamW, tables=item_tables(model))
+    optimizer = kind(
         rate,
         beta_2=s.beta_2,
         weight_decay=s.weight_decay,
@@ -80,6 +86,13 @@ def compile_model(
     model.compile(optimizer=optimizer, jit_compile=s.xla and not several)
     if several:
         model.replicated = ReplicatedStep(model, xla=s.xla, processes=workers.count)
+
+
+def item_tables(model: TwoTowerModel) -> list[keras.Variable]:
+    """Returns the weights that are learned for each item by itself."""
+    towers = model.query_tower, model.candidate_tower
+    found = [towers[0].embedding.table, towers[1].bias]
+    return found if towers[0].copying is None else [*found, towers[0].copying.propensity]
 
 
 def ema_decay(steps: float) -> float:

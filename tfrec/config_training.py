@@ -35,6 +35,9 @@ class TrainingSettings(Frozen):
     half_life_days: float | None = Field(
         None, gt=0, description="targets count half as much each so many days before the last; null: alike"
     )
+    sparse_updates: bool = Field(
+        False, description="move only the rows of items that a step meets: from some million items on"
+    )
     sparsity: float = Field(
         0.0,
         ge=0,

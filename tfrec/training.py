@@ -114,9 +114,13 @@ def _require_one_process(settings: Settings, teacher: Path | None, workers: Work
     """Refuses what replicas do not know how to share.
 
     Raises:
-        SettingsError: several replicas are to prune, or to learn from a teacher.
+        SettingsError: several replicas are to prune, to update rows, or to learn from a teacher.
     """
-    asked = {"training.sparsity": settings.training.sparsity > 0, "--teacher": teacher is not None}
+    asked = {
+        "training.sparsity": settings.training.sparsity > 0,
+        "training.sparse_updates": settings.training.sparse_updates,
+        "--teacher": teacher is not None,
+    }
     for name, is_asked in asked.items():
         if is_asked and workers.replicas > 1:
             raise SettingsError(f"{name} is for one process; use --strategy none")

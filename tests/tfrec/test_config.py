@@ -89,6 +89,7 @@ CHANGES = {
     "training.clip_norm": 0.001,
     "training.average": 0.9,
     "training.half_life_days": 0.5,
+    "training.sparse_updates": True,
     "training.sparsity": 0.5,
     "training.pruning_begin": 0.1,
     "training.pruning_end": 0.9,
