@@ -2,9 +2,9 @@
 
 A log in which every item comes once or more is made and prepared; then, each in a process of its own, a model
 of 64 dimensions takes some training steps (tables and optimizer whole, no rules), once with dense updates and
-once of the rows that a step meets (`training.sparse_updates`), and its exact servable answers a request. Beside the peaks stands the arithmetic: an item's numbers, times how often
-they are held. What does not fit into the memory that is free is not trained (null). The last line is one JSON
-object.
+once of the rows that a step meets (`training.sparse_updates`), and its exact servable answers a request.
+Beside the peaks stands the arithmetic: an item's numbers, times how often they are held. What does not fit
+into the memory that is free is not trained (null). The last line is one JSON object.
 """
 
 import argparse
@@ -37,8 +37,8 @@ MB = 2**20
 ROW = 64 + 1 + 1
 """Numbers of an item that are learned: embedding, bias, propensity to be repeated."""
 HELD = {"training": 8, "training_sparse": 3, "serving": 2}
-"""Training: weights, two moments, the gradient, that clipped, and three of AdamW within a step; of rows alone the
-first three. Serving: what is read of the file, and the table."""
+"""Training: weights, two moments, the gradient, that clipped, and three of AdamW within a step; of rows alone
+the first three. Serving: what is read of the file, and the table."""
 ROOM_MB = 6 * 1024
 """Free beside the tables: events, libraries, and other work of the machine."""
 

@@ -59,7 +59,7 @@ class LazyAdamW(keras.optimizers.AdamW):
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)
-        rows = met_rows(gradient)
+        rows: MetRows = gradient  # as `_backend_apply_gradients` has made it
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = tf.cast(learning_rate, tf.float32)
         alpha = rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
@@ -89,6 +89,27 @@ class LazyAdamW(keras.optimizers.AdamW):
             share = tf.where(now > 0, self.ema_momentum, 0.0)
             add(average, share * caught_up + (1 - share) * (old + change) - before)
             add(self._steps_known[index], now + 1 - known)
+
+    def _backend_apply_gradients(self, grads: Sequence[Any], trainable_variables: Sequence[Any]) -> None:
+        # Keras would make slices dense where it clips them.
+        found = [
+            met_rows(gradient) if self._is_lazy(variable) else tf.convert_to_tensor(gradient)
+            for gradient, variable in zip(grads, trainable_variables, strict=True)
+        ]
+        super()._backend_apply_gradients(found, trainable_variables)
+
+    def _clip_gradients(self, grads: Sequence[Any]) -> list[Any]:
+        """All of them by their common length; of a table the rows are what is not 0."""
+        if not self.global_clipnorm:
+            return list(grads)
+        numbers = [g.gradient if isinstance(g, MetRows) else g for g in grads]
+        scale = self.global_clipnorm / tf.maximum(tf.linalg.global_norm(numbers), self.global_clipnorm)
+        return [
+            g._replace(gradient=g.gradient * scale) if isinstance(g, MetRows) else g * scale for g in grads
+        ]
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars  # of one replica, which is all that this is for
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """Sets the weights to their averages, of tables once these know of all steps."""
