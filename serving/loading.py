@@ -1,4 +1,4 @@
-"""One version of a model in memory: loaded with TensorFlow, called with arrays."""
+"""One version of a model in memory: found whole in its folder, loaded, called with arrays."""
 
 import importlib
 import logging
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving.session import TAG, GraphSession
 from serving.signatures import Signature
 from serving.tensors import Array
 from tfrec.errors import DataError
@@ -14,30 +15,26 @@ from tfrec.servable import DEFAULT_SIGNATURE, ServableInfo
 
 log = logging.getLogger("tfrec.serving")
 
-SERVE_TAG = "serve"
+INIT_OP = "__saved_model_init_op"
 
 
 @dataclass(frozen=True)
 class Servable:
-    """A version that answers: its signatures, and the SavedModel behind them."""
+    """A version that answers: its signatures, and the graph behind them."""
 
     version: int
     info: ServableInfo
     signatures: Mapping[str, Signature]
     signature_defs: Mapping[str, Any]
-    model: Any
+    session: GraphSession
 
     def run(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Computes one signature; TensorFlow lets other threads run meanwhile.
+        """As `GraphSession.run`."""
+        return self.session.run(signature, inputs)
 
-        Raises:
-            tf.errors.OpError: the graph refuses its input.
-        """
-        import tensorflow as tf
-
-        tensors = {name: tf.constant(array) for name, array in inputs.items()}
-        outputs = self.model.signatures[signature](**tensors)
-        return {name: tensor.numpy() for name, tensor in outputs.items()}
+    def close(self) -> None:
+        """Gives its memory back; nothing can be computed any more."""
+        self.session.close()
 
 
 def use_threads(intra_op: int) -> None:
@@ -57,8 +54,6 @@ def load_servable(folder: Path) -> Servable:
     Raises:
         DataError: the folder is incomplete, damaged, or none of tfrec's.
     """
-    import tensorflow as tf
-
     info = ServableInfo.load(folder)
     if info.retrieval == "scann":
         _load_scann_ops(folder)
@@ -66,12 +61,12 @@ def load_servable(folder: Path) -> Servable:
     if DEFAULT_SIGNATURE not in definitions:
         raise DataError(f"{folder}/saved_model.pb has no signature {DEFAULT_SIGNATURE!r}. Export it again.")
     try:
-        model = tf.saved_model.load(str(folder))
+        session = GraphSession(folder, definitions)
     # A damaged file surfaces as whatever the op or parser that meets it raises.
     except Exception as error:
         raise DataError(f"{folder} cannot be loaded: {_first_line(error)}. Export it again.") from error
-    signatures = {name: Signature.from_proto(name, definitions[name]) for name in model.signatures}
-    return Servable(int(folder.name), info, signatures, definitions, model)
+    signatures = {name: Signature.from_proto(name, found) for name, found in definitions.items()}
+    return Servable(int(folder.name), info, signatures, definitions, session)
 
 
 def _signature_defs(folder: Path) -> Mapping[str, Any]:
@@ -89,10 +84,10 @@ def _signature_defs(folder: Path) -> Mapping[str, Any]:
             f"{path} cannot be read: {_first_line(error)}. It may be cut off; export it again."
         ) from error
     for graph in saved.meta_graphs:
-        if SERVE_TAG in graph.meta_info_def.tags:
-            definitions: Mapping[str, Any] = graph.signature_def
-            return definitions
-    raise DataError(f"{path} has no graph with the tag {SERVE_TAG!r}. It may be cut off; export it again.")
+        if TAG in graph.meta_info_def.tags:
+            # Of the saved model's own op that begins it there is nothing to ask.
+            return {name: found for name, found in graph.signature_def.items() if name != INIT_OP}
+    raise DataError(f"{path} has no graph with the tag {TAG!r}. It may be cut off; export it again.")
 
 
 def _load_scann_ops(folder: Path) -> None:

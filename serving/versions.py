@@ -168,6 +168,8 @@ class Versions:
         version.unused.clear()
         if version.users:
             await version.unused.wait()
+        if version.servable is not None:
+            await asyncio.to_thread(version.servable.close)
         version.servable = None
         version.state = State.END
         log.info("%s version %d is unloaded", self.name, version.number)

@@ -1,7 +1,11 @@
+import gc
 import json
 import shutil
 import sys
+import weakref
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -46,3 +50,32 @@ def test_ops_that_do_not_load(version: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "scann", None)
     with pytest.raises(DataError, match=r"searches with ScaNN, whose ops do not load here.*Install scann"):
         load_servable(version)
+
+
+def test_a_version_that_is_closed_is_gone(version: Path, sequences: Callable[..., Any]) -> None:
+    servable = load_servable(version)
+    inputs = sequences([[101]])
+    assert servable.run("recommend", inputs)["item_id"].shape[0] == 1
+    graph = weakref.ref(servable.session._session.graph)
+    servable.close()
+    with pytest.raises(KeyError):
+        servable.run("recommend", inputs)
+    del servable
+    gc.collect()
+    assert graph() is None
+
+
+def test_a_version_that_does_not_load_leaves_nothing(version: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(version / "variables")
+    graphs: list[weakref.ref[tf.Graph]] = []
+    session = tf.compat.v1.Session
+
+    def noted(graph: tf.Graph, **options: Any) -> Any:
+        graphs.append(weakref.ref(graph))
+        return session(graph=graph, **options)
+
+    monkeypatch.setattr(tf.compat.v1, "Session", noted)
+    with pytest.raises(DataError):
+        load_servable(version)
+    gc.collect()
+    assert [graph() for graph in graphs] == [None]
