@@ -5,11 +5,14 @@ dropped again it kept some 100 MB (TensorFlow 2.20, a file of 17 MB), which no s
 versions can live with. A session is what TensorFlow Serving has, too.
 """
 
-from collections.abc import Callable, Mapping
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from serving.tensors import Array
+from tfrec.allocation import give_back_freed_memory
 
 TAG = "serve"
 
@@ -36,7 +39,7 @@ class GraphSession:
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         self._calls: dict[str, Callable[..., list[Array]]] = {}
         try:
-            with self._session.graph.as_default():
+            with self._session.graph.as_default(), _no_warnings():
                 tf.compat.v1.saved_model.loader.load(self._session, [TAG], str(folder))
             for name, definition in definitions.items():
                 fetched = [tensor.name for tensor in definition.outputs.values()]
@@ -60,3 +63,21 @@ class GraphSession:
         """Lets go of graph and weights; nothing can be called any more."""
         self._calls.clear()
         self._session.close()
+        # Its operations point at each other: as it is, it would wait for the garbage collector, which seldom
+        # looks at what is old.
+        self._session.graph.Dismantle()
+        give_back_freed_memory()
+
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+    """Inside, TensorFlow does not advise to use `tf.saved_model.load` instead."""
+    import tensorflow as tf
+
+    log = tf.get_logger()
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

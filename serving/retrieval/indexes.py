@@ -98,6 +98,8 @@ class Indexes:
                 known = held.get(number)
                 wanted[space] = known if known else await asyncio.to_thread(load_index, path)
             except Exception as error:
+                if not path.exists():
+                    continue  # it went after the folder was read: nothing is wrong with it
                 self._refused[number] = _stamp(path)
                 self._on_reject()
                 log.error("index version %d is not taken: %s", number, error, exc_info=not _told(error))

@@ -1,5 +1,6 @@
 """Versions of an index that appear while the server runs."""
 
+import asyncio
 import shutil
 import threading
 import time
@@ -7,12 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from serving.retrieval import indexes as index_versions
+from serving.retrieval.indexes import Indexes
 from tests.serving.callers import request_of
 from tests.serving.retrieval.asking import MODEL, Asked, Eventually, asked_of
 from tests.tfrec.made import Made
 from tfrec.index.changes import remove
 from tfrec.index.folder import load_newest, write_index
+from tfrec.index.index import Index
 from tfrec.indexing import index_model
 from tfrec.new_items import index_new_items
 
@@ -87,6 +92,24 @@ def test_swaps_under_load_fail_nothing(made: Made, index: Path, asked: Asked) ->
             asker.join()
     assert failed == []
     assert seen == set(range(1, 22))
+
+
+def test_a_version_that_goes_meanwhile_is_no_bad_one(made: Made, index: Path) -> None:
+    """Whoever tidies a folder up may do so between a look at it and the reading of what it held."""
+    rejected: list[int] = []
+    indexes = Indexes(index, on_reject=lambda: rejected.append(1))
+    loads = index_versions.load_index
+    index_model(made.folder / "model", index, version=2, quiet=True)
+
+    def gone(folder: Path) -> Index:
+        if folder.name == "2":
+            shutil.rmtree(folder)
+        return loads(folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_versions, "load_index", gone)
+        asyncio.run(indexes.look())
+    assert (indexes.versions, rejected) == ([1], [])
 
 
 def test_damaged_versions_are_left_alone(
