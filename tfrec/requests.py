@@ -89,7 +89,7 @@ class RequestReader(tf.Module):
         at = length[:, None]
         rows = {
             "item": tf.where(real, self.items.rows(raw["item_id"]), PADDING_ROW),
-            "event_type": tf.where(real, self.event_types.rows(raw["event_type"]), PADDING_ROW),
+            "event_type": tf.where(real, self._event_types(raw["event_type"]), PADDING_ROW),
             "time": _seconds(time, base),
             "session": session,
         }
@@ -110,6 +110,11 @@ class RequestReader(tf.Module):
             else:
                 batch[f"context.{column.name}"] = _behind(value, np.nan)
         return batch, length
+
+    def _event_types(self, raw: tf.Tensor) -> tf.Tensor:
+        """Rows of event types: where the log has just one, that is what is left out."""
+        rows = self.event_types.rows(raw)
+        return rows if len(self.schema.event_types) > 1 else tf.where(tf.equal(raw, ""), FIRST_ROW, rows)
 
     def _sessions(
         self, inputs: Tensors, raw: Tensors, length: tf.Tensor, newest: tf.Tensor, last: tf.Tensor

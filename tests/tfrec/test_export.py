@@ -130,6 +130,22 @@ def test_unknown_items_and_empty_histories(made: Made, exact: Any) -> None:
     assert set(found["item_id"].ravel().tolist()) <= set(made.dataset.items.values.tolist())
 
 
+def test_the_only_type_of_event_may_be_left_out(made: Made, exact: Any) -> None:
+    positions = np.flatnonzero(made.dataset.sequences.is_role("test"))
+    inputs, none = requests(made.dataset, positions), nothing(len(positions))
+    said, unknown, left_out = (
+        ask(
+            exact,
+            "recommend",
+            inputs | {"event_type": np.full(inputs["event_type"].shape, name, object)},
+            exclude_item_id=none,
+        )
+        for name in ("event", "odd", "")
+    )
+    np.testing.assert_array_equal(left_out["score"], said["score"])
+    assert not np.array_equal(unknown["score"], said["score"])
+
+
 def test_only_the_newest_events_count(made: Made, exact: Any) -> None:
     positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:4]
     inputs = requests(made.dataset, positions, 60)
