@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 HEAVY = {"tensorflow", "keras", "tf_keras", "tensorflow_recommenders", "scann"}
 
 # What every room stands on: contracts and small tools, without TensorFlow.
-GROUND = {f"tfrec.{name}" for name in ("errors", "folders", "frozen", "progress", "schema", "servable")}
-GROUND.add("tfrec")
+NAMES = ("allocation", "errors", "folders", "frozen", "progress", "schema", "servable")
+GROUND = {"tfrec", *(f"tfrec.{name}" for name in NAMES)}
 
 # A room of the model's house, and the rooms that it must not know.
 OUTER = {f"tfrec.{name}" for name in ("training", "evaluation", "export", "prediction", "explanation", "cli")}

@@ -164,6 +164,8 @@ def test_the_command_writes_json_and_shows_metrics(
     assert 'tfrec_model_version{model="tiny"} 1.0' in metrics
     assert "process_resident_memory_bytes" in metrics
     lines = [json.loads(line) for line in errors.splitlines()]
+    # TensorFlow prints a note past Python when a session computes for the first time.
+    assert any(line["logger"] == "native" and "mlir" in line["message"] for line in lines)
     assert all({"time", "level", "logger", "message"} <= set(line) for line in lines)
     (request,) = [line for line in lines if line["logger"] == LOGGER]
     assert request["milliseconds"] > 0
