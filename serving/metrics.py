@@ -76,6 +76,15 @@ class Metrics:
             ["name"],
             registry=registry,
         )
+        self._cache_requests = Counter(
+            "tfrec_cache_requests",
+            "Questions that a cache was asked, by its name and whether it knew the answer (hit or miss).",
+            ["cache", "result"],
+            registry=registry,
+        )
+        self._cache_entries = Gauge(
+            "tfrec_cache_entries", "Answers that a cache holds.", ["cache"], registry=registry
+        )
         for stage in STAGES:
             self._stage_seconds.labels(stage)
         # process_resident_memory_bytes, process_cpu_seconds_total and the like, where the system tells.
@@ -115,6 +124,16 @@ class Metrics:
     def batch(self, users: int) -> None:
         """Counts a batch."""
         self._batch_size.observe(users)
+
+    def cache(self, name: str, *, hit: bool) -> None:
+        """Counts a question to a cache."""
+        self._cache_requests.labels(name, "hit" if hit else "miss").inc()
+
+    def watch_cache(self, name: str, entries: Callable[[], float]) -> None:
+        """Lets `tfrec_cache_entries` be what the function says whenever somebody looks."""
+        self._cache_entries.labels(name).set_function(entries)
+        for result in ("hit", "miss"):
+            self._cache_requests.labels(name, result)
 
     def version_rejected(self, name: str) -> None:
         """Counts a version of a model or an index that did not come into service."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from serving.metrics import Metrics
 from serving.retrieval.candidates import allowed_items, never_again
 from serving.retrieval.settings import Fallback
 from serving.tensors import Array
@@ -13,6 +14,8 @@ from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index
 from tfrec.servable import no_item
 
+CACHE = "last-known"
+"""The kind of fallback that remembers, and its name among caches."""
 REMEMBERED = 10_000
 """questions"""
 POPULAR = 1000
@@ -25,11 +28,15 @@ class FallbackAnswers:
 
     Args:
         kind: which.
+        metrics: count how often the last answer is known.
     """
 
-    def __init__(self, kind: Fallback) -> None:
+    def __init__(self, kind: Fallback, metrics: Metrics) -> None:
         self._kind = kind
+        self._metrics = metrics
         self._known: OrderedDict[bytes, dict[str, Array]] = OrderedDict()
+        if kind == CACHE:
+            metrics.watch_cache(CACHE, lambda: len(self._known))
 
     @property
     def available(self) -> bool:
@@ -38,7 +45,7 @@ class FallbackAnswers:
 
     def remember(self, inputs: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
         """Keeps the answer to a question; the ones asked longest ago go."""
-        if self._kind != "last-known":
+        if self._kind != CACHE:
             return
         for user, key in enumerate(_keys(inputs)):
             self._known[key] = {name: array[user].copy() for name, array in outputs.items()}
@@ -58,13 +65,15 @@ class FallbackAnswers:
             tasks: that answers have probabilities of.
         """
         popular = _popular(index, inputs, k, tasks)
-        if self._kind != "last-known":
+        if self._kind != CACHE:
             return popular
         nothing = {"item_id": _no_id(index), "score": -np.inf}
         for user, key in enumerate(_keys(inputs)):
             known = self._known.get(key, {})
             # Another servable may have answered with other tasks, or other many; and items go.
-            if {name: len(array) for name, array in known.items()} != dict.fromkeys(popular, k):
+            hit = {name: len(array) for name, array in known.items()} == dict.fromkeys(popular, k)
+            self._metrics.cache(CACHE, hit=hit)
+            if not hit:
                 continue
             there = index.rows(known["item_id"]) != NO_ROW
             for name, array in known.items():

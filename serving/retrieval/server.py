@@ -71,7 +71,7 @@ class RetrievalServer:
         await pairing.check()
         if settings.servable is not None:
             pairing.require()
-        fallback = FallbackAnswers(settings.fallback)
+        fallback = FallbackAnswers(settings.fallback, self.metrics)
         service = RetrievalService(
             settings.model_name,
             self._encoder,

@@ -188,6 +188,7 @@ def series() -> dict[str, set[str]]:
     metrics.request("Predict", "recommend", "OK", 0.1)
     metrics.watch_model("shop", lambda: 1)
     metrics.watch_index("shop", lambda: 1)
+    metrics.watch_cache("last-known", lambda: 1)
     return {
         sample.name: set(sample.labels) for family in metrics.registry.collect() for sample in family.samples
     }

@@ -21,6 +21,9 @@ from tfrec.indexing import index_model
 SERVE = (sys.executable, "-c", "from tfrec.cli import main; main()", "serve")
 
 
+CACHE = 'cache="last-known"'
+
+
 @contextlib.contextmanager
 def encoder_process(shop: Path, port: int) -> Iterator[subprocess.Popen[str]]:
     """Serves the servable on a port while the block runs, and is killed then."""
@@ -87,6 +90,11 @@ def answers_without_it(
     expected = np.tile(popular[:K], (users, 1)) if known is None else known
     np.testing.assert_array_equal(asked.predict(inputs)["item_id"], expected)
     assert asked.health() == SERVING
+    if known is not None:
+        # Of a user each: those of `unasked`, asked twice, are new, those of `inputs`, asked twice, are known.
+        found = [asked.sample(f'tfrec_cache_requests_total{{{CACHE},result="{r}"}}') for r in ("hit", "miss")]
+        assert found == [2 * users, 2 * users]
+        assert asked.sample(f"tfrec_cache_entries{{{CACHE}}}") == users
 
 
 def test_an_encoder_that_hangs_is_not_there(
