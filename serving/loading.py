@@ -60,12 +60,14 @@ def load_servable(folder: Path) -> Servable:
     definitions = _signature_defs(folder)
     if DEFAULT_SIGNATURE not in definitions:
         raise DataError(f"{folder}/saved_model.pb has no signature {DEFAULT_SIGNATURE!r}. Export it again.")
+    # Metadata show the op by which a SavedModel begins, as TensorFlow Serving's do; nothing is asked of it.
+    asked = {name: found for name, found in definitions.items() if name != INIT_OP}
     try:
-        session = GraphSession(folder, definitions)
+        session = GraphSession(folder, asked)
     # A damaged file surfaces as whatever the op or parser that meets it raises.
     except Exception as error:
         raise DataError(f"{folder} cannot be loaded: {_first_line(error)}. Export it again.") from error
-    signatures = {name: Signature.from_proto(name, found) for name, found in definitions.items()}
+    signatures = {name: Signature.from_proto(name, found) for name, found in asked.items()}
     return Servable(int(folder.name), info, signatures, definitions, session)
 
 
@@ -85,8 +87,8 @@ def _signature_defs(folder: Path) -> Mapping[str, Any]:
         ) from error
     for graph in saved.meta_graphs:
         if TAG in graph.meta_info_def.tags:
-            # Of the saved model's own op that begins it there is nothing to ask.
-            return {name: found for name, found in graph.signature_def.items() if name != INIT_OP}
+            definitions: Mapping[str, Any] = graph.signature_def
+            return definitions
     raise DataError(f"{path} has no graph with the tag {TAG!r}. It may be cut off; export it again.")
 
 

@@ -109,7 +109,11 @@ def load_and_warm_up(folder: Path) -> Servable:
         DataError: the version cannot serve.
     """
     servable = load_servable(folder)
-    count = warm_up(servable, folder)
+    try:
+        count = warm_up(servable, folder)
+    except BaseException:
+        servable.close()
+        raise
     log.info("%s is loaded and has answered %d warm-up requests", folder, count)
     return servable
 

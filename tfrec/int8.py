@@ -16,18 +16,21 @@ class Int8Table(tf.Module):
 
     Args:
         table: [rows, D] float32.
+        dtype: of what is looked up; that of the layer's computations, which Keras casts weights to by itself.
     """
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, dtype: str = "float32") -> None:
         super().__init__(name="int8_table")
         numbers = np.asarray(table, np.float32)
         values, scale = keras.quantizers.abs_max_quantize(numbers, axis=-1, to_numpy=True)
+        self.dtype = dtype
         self.values = tf.Variable(values, trainable=False, name="values")
         self.scale = tf.Variable(1 / np.asarray(scale, np.float32), trainable=False, name="scale")
 
     def gather(self, rows: tf.Tensor) -> tf.Tensor:
-        """Returns [..., D] float32 of rows [...]."""
-        return tf.cast(tf.gather(self.values, rows), tf.float32) * tf.gather(self.scale, rows)
+        """Returns [..., D] of rows [...]."""
+        found = tf.cast(tf.gather(self.values, rows), tf.float32) * tf.gather(self.scale, rows)
+        return tf.cast(found, self.dtype)
 
 
 class Int8Candidates(Int8Table):

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis.model_pb2 import ModelSpec
 
+from serving import server as server_module
+from serving.loading import Servable
 from serving.server import Server, ServerSettings, load_and_warm_up, running
+from serving.session import GraphSession
 from serving.status import Code, ServingError
 from serving.versions import State, Versions
 from tfrec.errors import DataError
@@ -127,8 +130,15 @@ def test_a_cut_off_version_is_reported_and_the_old_one_goes_on(
 
 
 def test_a_version_is_unloaded_when_its_last_request_has_ended(folder: Path, stock: Path) -> None:
+    graphs: list[GraphSession] = []
+
+    def load(path: Path) -> Servable:
+        servable = load_and_warm_up(path)
+        graphs.append(servable.session)
+        return servable
+
     async def run() -> None:
-        versions = versions_of(folder)
+        versions = Versions("tiny", folder, load)
         await versions.look()
         with versions.use(NEWEST) as old:
             put(stock, folder, 2)
@@ -140,10 +150,28 @@ def test_a_version_is_unloaded_when_its_last_request_has_ended(folder: Path, sto
             with pytest.raises(ServingError) as caught, versions.use(_spec(1)):
                 pass
             assert caught.value.code is Code.NOT_FOUND
+            assert graphs[0]._calls
         await versions.close()
         assert states(versions) == {1: State.END, 2: State.END}
+        # What held them is empty, so that their memory has gone back.
+        assert [graph._calls for graph in graphs] == [{}, {}]
 
     asyncio.run(run())
+
+
+def test_a_version_that_fails_to_warm_up_leaves_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[Servable] = []
+
+    def fails(servable: Servable, _: Path) -> int:
+        loaded.append(servable)
+        raise DataError("no")
+
+    monkeypatch.setattr(server_module, "warm_up", fails)
+    with pytest.raises(DataError):
+        load_and_warm_up(folder / "1")
+    assert [one.session._calls for one in loaded] == [{}]
 
 
 def _spec(version: int) -> Any:

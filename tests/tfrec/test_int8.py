@@ -1,10 +1,16 @@
 """Tables in bytes: close to what they were, used alike everywhere, and a servable a fraction of the size."""
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tests.tfrec.asking import ask, nothing, requests
 from tests.tfrec.made import K, Made
+from tests.tfrec.test_model import model_of, packed, small
+from tfrec.compression import to_int8
+from tfrec.dataset import Dataset
 from tfrec.graph_index import ExactIndex
 from tfrec.int8 import Int8Candidates, Int8Table
 from tfrec.placement.kernels import knows_gpu
@@ -62,3 +68,17 @@ def test_a_servable_in_bytes_answers_nearly_as_it_did(made: Made) -> None:
     np.testing.assert_allclose(chances[0].sum(axis=1), 1, atol=0.01)
     if knows_gpu():
         assert all(one.dense_part_stays for one in placements(folder))
+
+
+@pytest.mark.parametrize("table", ["full", "quotient_remainder"])
+def test_a_model_of_mixed_precision_computes_as_it_did(
+    rich_dataset: Callable[..., Dataset], table: str
+) -> None:
+    dataset = rich_dataset()
+    model = model_of(dataset, small("training.precision=mixed_bfloat16", f"model.id_table={table}"))
+    rows = packed(dataset, 16)
+    before = model(rows.inputs).embedding.numpy()
+    to_int8(model)
+    after = model(rows.inputs).embedding.numpy()
+    assert not np.array_equal(after, before)
+    assert np.corrcoef(after.ravel(), before.ravel())[0, 1] > 0.99

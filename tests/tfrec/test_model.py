@@ -62,6 +62,7 @@ def test_packed_equals_unpacked(rich_dataset: Callable[..., Dataset], fusion: st
     np.testing.assert_allclose(answers[16][1], answers[48][1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("repeats", ["anywhere", "across_sessions"])
 @pytest.mark.parametrize(
     "settings",
     [
@@ -72,9 +73,9 @@ def test_packed_equals_unpacked(rich_dataset: Callable[..., Dataset], fusion: st
     ],
 )
 def test_requests_that_are_asked_alone_get_the_same(
-    rich_dataset: Callable[..., Dataset], settings: tuple[str, ...]
+    rich_dataset: Callable[..., Dataset], settings: tuple[str, ...], repeats: str
 ) -> None:
-    dataset = rich_dataset()
+    dataset = rich_dataset(repeats=repeats)
     model = model_of(dataset, small(*settings))
     rows = packed(dataset, 48)
     asked = np.array([[3, 0], [40, 9], [17, 17]], np.int32)[np.arange(len(rows.item)) % 3]

@@ -92,12 +92,13 @@ class ItemEmbedding(keras.layers.Layer):
 
     def to_int8(self) -> None:
         """Keeps the tables in a byte a number, for good: nothing can be learned from then on."""
-        self.table = Int8Table(self.table)
+        dtype = self.compute_dtype
+        self.table = Int8Table(self.table, dtype)
         if self.quotient is not None:
-            self.quotient = Int8Table(self.quotient)
+            self.quotient = Int8Table(self.quotient, dtype)
         for place, feature in enumerate(self.spec.features):
             if feature.kind != "numeric":
-                self.feature_tables[place] = Int8Table(self.feature_tables[place])
+                self.feature_tables[place] = Int8Table(self.feature_tables[place], dtype)
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"spec": self.spec.model_dump()}
