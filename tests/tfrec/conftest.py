@@ -32,3 +32,11 @@ def rich_dataset() -> Callable[..., Dataset]:
     Further arguments replace facts of the schema (`ordered_sessions=False`).
     """
     return datasets.rich_dataset
+
+
+@pytest.fixture(scope="module")
+def rich_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a written `rich_dataset()`."""
+    path = tmp_path_factory.mktemp("rich") / "dataset"
+    datasets.write_dataset(datasets.rich_dataset(), path)
+    return path

@@ -1,6 +1,5 @@
 """Pruning: the schedule by hand, what is zeroed, and a run that ends as sparse as it was asked to."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -9,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from tests.tfrec.test_training import settings
-from tfrec.dataset import Dataset
 from tfrec.distribution.workers import Workers
 from tfrec.errors import SettingsError
 from tfrec.pruning import EVERY, AboveThreshold, prunable, prune, sparsity_at
@@ -41,17 +39,6 @@ def zeros(weights: list[keras.Variable]) -> float:
     return sum((w == 0).sum() for w in pruned) / sum(w.size for w in pruned)
 
 
-@pytest.fixture(scope="module")
-def folder(
-    rich_dataset: Callable[..., Dataset],
-    write_dataset: Callable[[Dataset, Path], None],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    path = tmp_path_factory.mktemp("pruning") / "dataset"
-    write_dataset(rich_dataset(), path)
-    return path
-
-
 def test_the_schedule_is_a_cubic_between_begin_and_end() -> None:
     s = settings(*SPARSE, "training.pruning_begin=0.25", "training.pruning_end=0.75").training
     assert [sparsity_at(step, s, 100) for step in (0, 50, 150, 200)] == [0.0, 0.0, 0.6, 0.6]
@@ -74,9 +61,9 @@ def test_the_smallest_numbers_are_zeroed_and_stay_zero() -> None:
     np.testing.assert_array_equal(constraint(tf.constant(before)) != 0, np.abs(before) > 0.5)
 
 
-def test_a_run_gets_sparse_ends_so_and_goes_on_alike(folder: Path, tmp_path: Path) -> None:
+def test_a_run_gets_sparse_ends_so_and_goes_on_alike(rich_folder: Path, tmp_path: Path) -> None:
     asked, seen = settings(*SPARSE), Seen()
-    whole = train(folder, tmp_path / "whole", asked, quiet=True, callbacks=[seen])
+    whole = train(rich_folder, tmp_path / "whole", asked, quiet=True, callbacks=[seen])
     assert zeros(whole.model.trainable_weights) >= 0.6
     assert len(seen.shares) // 2 <= EVERY  # an epoch's first step alone looks
     first, second = seen.shares[: len(seen.shares) // 2], seen.shares[len(seen.shares) // 2 :]
@@ -85,14 +72,14 @@ def test_a_run_gets_sparse_ends_so_and_goes_on_alike(folder: Path, tmp_path: Pat
     expected = sparsity_at(len(first), asked.training, len(first))
     assert min(second) > expected - 0.1
     with pytest.raises(KeyboardInterrupt):
-        train(folder, tmp_path / "broken", asked, quiet=True, callbacks=[Stop()])
-    resumed = train(folder, tmp_path / "broken", asked, quiet=True)
+        train(rich_folder, tmp_path / "broken", asked, quiet=True, callbacks=[Stop()])
+    resumed = train(rich_folder, tmp_path / "broken", asked, quiet=True)
     for ours, theirs in zip(resumed.model.weights, whole.model.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.path)
 
 
-def test_pruning_of_several_replicas_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_pruning_of_several_replicas_is_refused(rich_folder: Path, tmp_path: Path) -> None:
     two = Workers()
     two.replicas = 2
     with pytest.raises(SettingsError, match=r"training\.sparsity is for one process"):
-        train(folder, tmp_path / "model", settings(*SPARSE), quiet=True, workers=two)
+        train(rich_folder, tmp_path / "model", settings(*SPARSE), quiet=True, workers=two)

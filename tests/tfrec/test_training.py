@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -36,17 +35,6 @@ TRAIN = [sys.executable, "-c", "from tfrec.cli import main; main()", "train"]
 DEADLINE_S = 600
 
 
-@pytest.fixture(scope="module")
-def folder(
-    rich_dataset: Callable[..., Dataset],
-    write_dataset: Callable[[Dataset, Path], None],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    path = tmp_path_factory.mktemp("training") / "dataset"
-    write_dataset(rich_dataset(), path)
-    return path
-
-
 def settings(*more: str) -> Settings:
     """Without XLA, whose compilation takes longer than these small runs; the killed run has it."""
     return load_settings(None, [*SETTINGS, "training.xla=false", *more])
@@ -57,10 +45,10 @@ def metrics_of(entry: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in entry.items() if name != SECONDS}
 
 
-def test_a_run_killed_in_the_middle_ends_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
+def test_a_run_killed_in_the_middle_ends_with_the_same_weights(rich_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
     options = [f"--set={s}" for s in (*SETTINGS, "training.epochs=6", "training.patience=9")]
-    command = [*TRAIN, str(folder), "--out", str(out), "--quiet", *options]
+    command = [*TRAIN, str(rich_folder), "--out", str(out), "--quiet", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoints = tmp_path / ".killed.training" / "checkpoints"
     limit = time.monotonic() + DEADLINE_S
@@ -72,7 +60,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(folder: Path, tmp
     assert not out.exists()
     subprocess.run(command, check=True, capture_output=True)
     same = load_settings(None, [*SETTINGS, "training.epochs=6", "training.patience=9"])
-    whole = train(folder, tmp_path / "whole", same, quiet=True)
+    whole = train(rich_folder, tmp_path / "whole", same, quiet=True)
     resumed = TrainedModel.load(out)
     for ours, theirs in zip(resumed.model.weights, whole.model.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy(), err_msg=ours.path)
@@ -82,9 +70,9 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(folder: Path, tmp
     assert sorted(p.name for p in tmp_path.iterdir()) == ["killed", "whole"]
 
 
-def test_it_learns_and_stops_when_it_no_longer_does(folder: Path, tmp_path: Path) -> None:
+def test_it_learns_and_stops_when_it_no_longer_does(rich_folder: Path, tmp_path: Path) -> None:
     trained = train(
-        folder, tmp_path / "model", settings("training.epochs=30", "training.patience=2"), quiet=True
+        rich_folder, tmp_path / "model", settings("training.epochs=30", "training.patience=2"), quiet=True
     )
     history = trained.training["history"]
     values = [entry[MONITOR] for entry in history]
@@ -95,7 +83,7 @@ def test_it_learns_and_stops_when_it_no_longer_does(folder: Path, tmp_path: Path
     from tfrec.metrics import ndcg, target_rank
     from tfrec.prediction import Predictor
 
-    dataset = Dataset.load(folder)
+    dataset = Dataset.load(rich_folder)
     at = validation_positions(dataset, trained.settings)
     answers = Predictor(trained.model, k=10, quiet=True)(dataset, at)
     found = ndcg(target_rank(answers, dataset.sequences.item[at]), 10).mean()
@@ -104,21 +92,21 @@ def test_it_learns_and_stops_when_it_no_longer_does(folder: Path, tmp_path: Path
     assert json.loads((tmp_path / "model" / "training.json").read_text())["parameters"] > 0
 
 
-def test_an_unfinished_run_of_other_settings_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_an_unfinished_run_of_other_settings_is_refused(rich_folder: Path, tmp_path: Path) -> None:
     work = tmp_path / ".model.training"
     work.mkdir()
     settings("training.epochs=5").save(work / "settings.yaml")
-    (work / "dataset.json").write_text(Dataset.load(folder).schema.model_dump_json(indent=1))
+    (work / "dataset.json").write_text(Dataset.load(rich_folder).schema.model_dump_json(indent=1))
     with pytest.raises(SettingsError, match="--restart"):
-        train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
-    train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True, restart=True)
+        train(rich_folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
+    train(rich_folder, tmp_path / "model", settings("training.epochs=1"), quiet=True, restart=True)
     with pytest.raises(DataError, match="exists already"):
-        train(folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
+        train(rich_folder, tmp_path / "model", settings("training.epochs=1"), quiet=True)
 
 
-def test_a_full_disk_is_said_and_the_run_goes_on_later(folder: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_and_the_run_goes_on_later(rich_folder: Path, tmp_path: Path) -> None:
     options = [f"--set={s}" for s in (*SETTINGS, "training.xla=false", "training.epochs=1")]
-    command = [*TRAIN, str(folder), "--out", str(tmp_path / "model"), "--quiet", *options]
+    command = [*TRAIN, str(rich_folder), "--out", str(tmp_path / "model"), "--quiet", *options]
     full = subprocess.run(
         command,
         capture_output=True,

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ import pytest
 
 from tests.tfrec.test_training import SETTINGS as SMALL
 from tests.tfrec.test_training import TRAIN
-from tfrec.dataset import Dataset
 from tfrec.errors import SettingsError
 from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
@@ -43,19 +41,8 @@ DEADLINE_S = 300
 
 
 @pytest.fixture(scope="module")
-def dataset(
-    rich_dataset: Callable[..., Dataset],
-    write_dataset: Callable[[Dataset, Path], None],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    path = tmp_path_factory.mktemp("distribution") / "dataset"
-    write_dataset(rich_dataset(), path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def alone(dataset: Path) -> TrainedModel:
-    return train(dataset, dataset.parent / "alone", load_settings(None, SETTINGS), quiet=True)
+def alone(rich_folder: Path) -> TrainedModel:
+    return train(rich_folder, rich_folder.parent / "alone", load_settings(None, SETTINGS), quiet=True)
 
 
 def free_ports(count: int) -> list[int]:
@@ -66,11 +53,11 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def start_two(dataset: Path, out: Path, *more: str) -> list[subprocess.Popen[str]]:
+def start_two(rich_folder: Path, out: Path, *more: str) -> list[subprocess.Popen[str]]:
     """Two processes of a cluster that train one model, the chief first."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     options = [f"--set={s}" for s in (*SETTINGS, *more)]
-    command = [*TRAIN, str(dataset), "--out", str(out), "--strategy", "multiworker", *options]
+    command = [*TRAIN, str(rich_folder), "--out", str(out), "--strategy", "multiworker", *options]
     return [
         subprocess.Popen(
             command,
@@ -94,9 +81,9 @@ def assert_same(one: TrainedModel, other: TrainedModel) -> None:
         assert ours["val_ndcg@10"] == pytest.approx(theirs["val_ndcg@10"], abs=0.01)
 
 
-def test_two_devices_of_a_machine(dataset: Path, alone: TrainedModel) -> None:
-    out = dataset.parent / "mirrored"
-    command = [sys.executable, "-c", ON_TWO_CPUS, "train", str(dataset), "--out", str(out), "--strategy"]
+def test_two_devices_of_a_machine(rich_folder: Path, alone: TrainedModel) -> None:
+    out = rich_folder.parent / "mirrored"
+    command = [sys.executable, "-c", ON_TWO_CPUS, "train", str(rich_folder), "--out", str(out), "--strategy"]
     options = [f"--set={s}" for s in SETTINGS]
     done = subprocess.run(
         [*command, "mirrored", *options], capture_output=True, text=True, timeout=DEADLINE_S
@@ -105,10 +92,10 @@ def test_two_devices_of_a_machine(dataset: Path, alone: TrainedModel) -> None:
     assert_same(TrainedModel.load(out), alone)
 
 
-def test_a_worker_is_killed_and_all_start_again(dataset: Path, alone: TrainedModel) -> None:
-    out = dataset.parent / "workers"
-    chief, other = start_two(dataset, out)
-    checkpoints = dataset.parent / ".workers.training" / "checkpoints"
+def test_a_worker_is_killed_and_all_start_again(rich_folder: Path, alone: TrainedModel) -> None:
+    out = rich_folder.parent / "workers"
+    chief, other = start_two(rich_folder, out)
+    checkpoints = rich_folder.parent / ".workers.training" / "checkpoints"
     limit = time.monotonic() + DEADLINE_S
     while not list(checkpoints.glob("epoch-*")):
         assert chief.poll() is None, chief.communicate()[0]
@@ -121,17 +108,17 @@ def test_a_worker_is_killed_and_all_start_again(dataset: Path, alone: TrainedMod
     assert "worker 0 of 2 stops" in said
     assert "goes on from the last checkpoint" in said
     assert not out.exists()
-    for process in start_two(dataset, out):
+    for process in start_two(rich_folder, out):
         said, _ = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, said
     assert_same(TrainedModel.load(out), alone)
     assert not checkpoints.exists()
 
 
-def test_rows_that_cannot_be_shared_are_refused(dataset: Path) -> None:
+def test_rows_that_cannot_be_shared_are_refused(rich_folder: Path) -> None:
     from tfrec.distribution.workers import Workers
 
     workers = Workers()
     workers.replicas = 3
     with pytest.raises(SettingsError, match=r"training.rows is 4.*multiple of 3"):
-        train(dataset, dataset.parent / "three", load_settings(None, SETTINGS), workers=workers)
+        train(rich_folder, rich_folder.parent / "three", load_settings(None, SETTINGS), workers=workers)
