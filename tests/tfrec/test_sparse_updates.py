@@ -73,6 +73,22 @@ def test_where_every_row_is_met_it_is_adamw() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+def test_gradients_are_clipped_by_the_length_that_they_have_as_dense_ones() -> None:
+    """Adam does not mind a gradient's size, so that no weight would show it."""
+    table, _, other = weights()
+    optimizer = LazyAdamW(0.05, tables=[table], **OPTIONS)
+    optimizer.build([table, other])
+    rows = tf.constant([2, 5, 2])
+    values = tf.constant(np.random.default_rng(3).normal(size=(3, WIDTH)), tf.float32)
+    slices, dense = tf.IndexedSlices(values, rows, tf.constant([ROWS, WIDTH])), tf.ones([4, WIDTH])
+    ours = optimizer._clip_gradients([met_rows(slices), dense])
+    theirs, _ = tf.clip_by_global_norm([tf.convert_to_tensor(slices), dense], OPTIONS["global_clipnorm"])
+    found = tf.scatter_nd(ours[0].row[:, None], ours[0].gradient, [ROWS, WIDTH])
+    np.testing.assert_allclose(found, theirs[0], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(ours[1], theirs[1], rtol=1e-5)
+    np.testing.assert_array_equal(optimizer._clip_gradients([dense * 0.01])[0], dense * 0.01)
+
+
 @pytest.mark.parametrize("compiled", [False, True])
 def test_rows_that_are_not_met_rest_and_averages_miss_no_step(compiled: bool) -> None:
     table, each, other = weights()

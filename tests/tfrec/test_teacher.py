@@ -67,8 +67,9 @@ def test_a_student_s_loss_is_a_mixture_and_its_teacher_learns_nothing(
     x, y = next(Epochs(dataset, small(*asked)).batches(0))
     known = TrainedModel(model_of(dataset, small("model.dimensions=16")), small(), dataset)
 
-    def loss(teacher: TrainedModel | None, *settings: str) -> tf.Tensor:
+    def loss(teacher: TrainedModel | None, *settings: str, copied: float = 0.0) -> tf.Tensor:
         model = model_of(dataset, small(*asked, *settings))
+        model.query_tower.copying.constant.assign_add(copied)
         alone = len(model.weights)
         model.teacher = None if teacher is None else Teacher(teacher, model.spec, dataset)
         assert len(model.weights) == alone
@@ -79,6 +80,9 @@ def test_a_student_s_loss_is_a_mixture_and_its_teacher_learns_nothing(
     theirs = [w.value for w in known.model.trainable_weights]
     assert all(gradient is None for gradient in tape.gradient(taught, theirs))
     by_itself = loss(None)
+    # A teacher knows nothing of copies: what is its alone does not move with them.
+    np.testing.assert_allclose(loss(known, "loss.distillation=1", copied=3.0), taught, rtol=1e-5)
+    assert abs(loss(None, copied=3.0) - by_itself) > 1e-2
     np.testing.assert_allclose(loss(known, "loss.distillation=0"), by_itself, rtol=1e-5)
     mixed = loss(known, "loss.distillation=0.25")
     np.testing.assert_allclose(mixed, 0.75 * by_itself + 0.25 * taught, rtol=1e-5)
