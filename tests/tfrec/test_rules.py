@@ -14,10 +14,11 @@ from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.layers.attention import MASKED
-from tfrec.layers.rules import LEAST_WEIGHT
+from tfrec.layers.rules import LEAST_WEIGHT, RuleScores
 from tfrec.packing import cut_windows
 from tfrec.rules import count_rules, fold_of_user, rule_matrix, strongest, together_matrix
 from tfrec.settings_file import load_settings
+from tfrec.spec import ModelSpec
 
 A, B, C = 2, 3, 4
 
@@ -128,6 +129,30 @@ def test_scores_by_hand(rich_dataset: Callable[..., Dataset]) -> None:
             np.testing.assert_allclose(found, expected, rtol=1e-4)
             checked += 1
     assert checked > 5
+
+
+def test_each_of_the_newest_events_counts_by_itself(rich_dataset: Callable[..., Dataset]) -> None:
+    """u_n = (A h_t)·(B h_{t-n}) / √D and a number of the place, where nothing is known of distances yet."""
+    dataset = rich_dataset()
+    layer = RuleScores(
+        ModelSpec.of(
+            load_settings(None, ["model.dimensions=8", "model.rules=4", "model.rule_events=3"]), dataset
+        )
+    )
+    layer.build()
+    start, stop = cut_windows(dataset.sequences.offsets, 16)
+    inputs = pack_windows(dataset.sequences, start, stop, 16).inputs
+    random = np.random.default_rng(0)
+    layer.place.assign(random.normal(size=3))
+    state, events = random.normal(size=(2, *inputs["item"].shape, 8)).astype(np.float32)
+    found = layer(state, events, inputs)
+    query, key = layer.query(state).numpy(), layer.key(events).numpy()
+    row, t = 0, 5
+    assert len(set(inputs["segment"][row, : t + 1])) == 1
+    for n in range(3):
+        expected = query[row, t] @ key[row, t - n] / np.sqrt(8) + layer.place.numpy()[n]
+        np.testing.assert_allclose(found.score[row, t, n], expected, rtol=1e-5)
+        assert found.item[row, t, n] == inputs["item"][row, t - n]
 
 
 def test_training_does_not_read_a_user_s_own_rules(rich_dataset: Callable[..., Dataset]) -> None:
