@@ -11,9 +11,9 @@ from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
+from tfrec.feeding import batches_of
 from tfrec.prediction import Predictor
-from tfrec.run import validation_positions
-from tfrec.training import batches_of
+from tfrec.validation import validation_positions
 
 STEPS = 12
 WARM_UP = 4

@@ -19,7 +19,7 @@ def real_events(items: Any, *, shifted: bool) -> int:
 
 
 def asked_users(users: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Returns the users whose queries are asked, as `tfrec.run.validation_positions` chooses them.
+    """Returns the users whose queries are asked, as `tfrec.validation.validation_positions` chooses them.
 
     Args:
         users: of all val events, in the order of the dataset.

@@ -18,11 +18,11 @@ from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
+from tfrec.feeding import batches_of
 from tfrec.model import TwoTowerModel
 from tfrec.packing import cut_windows
 from tfrec.schema import FIRST_ROW
 from tfrec.settings_file import load_settings
-from tfrec.training import batches_of
 
 
 def main() -> None:

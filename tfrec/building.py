@@ -1,28 +1,42 @@
 """A model that is ready to train: what its catalogue says, and its optimizer."""
 
-import functools
+from typing import Any
 
 import keras
 import numpy as np
 
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
-from tfrec.distribution.steps import ReplicatedStep, SummedAdamW
+from tfrec.distribution.sharded_step import ShardedStep
+from tfrec.distribution.shards import Shards
+from tfrec.distribution.shareable import require_tables_shareable
+from tfrec.distribution.steps import ReplicatedStep, SharedAdamW, SummedAdamW
 from tfrec.distribution.workers import Workers
 from tfrec.epochs import Epochs
 from tfrec.features import feature_values
 from tfrec.model import TwoTowerModel
+from tfrec.rows_apart import apart
 from tfrec.rules import count_rules
 from tfrec.schema import FIRST_ROW
 from tfrec.sparse_updates import LazyAdamW
 from tfrec.spec import ModelSpec
 
 
-def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowerModel:
-    """Returns a model with the catalogue of a dataset, and the shares of its training targets."""
+def build_model(
+    dataset: Dataset, settings: Settings, epochs: Epochs, *, tables_apart: bool = False
+) -> TwoTowerModel:
+    """Returns a model with the catalogue of a dataset, and the shares of its training targets.
+
+    Args:
+        dataset: whose catalogue it has.
+        settings: of the run.
+        epochs: of the same dataset.
+        tables_apart: build it without its tables of items; see `tfrec.rows_apart`.
+    """
     spec = ModelSpec.of(settings, dataset)
-    model = TwoTowerModel(spec, dtype=settings.training.precision)
-    model.build()
+    with apart(tables_apart):
+        model = TwoTowerModel(spec, dtype=settings.training.precision)
+        model.build()
     counts = np.bincount(epochs.sequences.item, minlength=spec.items).astype(np.float32)
     counts[:FIRST_ROW] = 0
     features = feature_values(dataset, spec.features, spec.feature_widths)
@@ -45,21 +59,53 @@ def build_model(dataset: Dataset, settings: Settings, epochs: Epochs) -> TwoTowe
 
 
 def compile_model(
-    model: TwoTowerModel, settings: Settings, steps_per_epoch: int, workers: Workers | None = None
+    model: TwoTowerModel,
+    settings: Settings,
+    steps_per_epoch: int,
+    workers: Workers | None = None,
+    shards: Shards | None = None,
 ) -> None:
-    """Sets the optimizer: AdamW, a linear warm-up, then a cosine to 0 at the last step.
-
-    The weights' moving average, where one is asked for, goes over a share of all steps, so that it
-    means the same in a short run and in a long one.
+    """Sets how a step moves the weights.
 
     Args:
         model: built.
         settings: of the run.
         steps_per_epoch: of batches of all replicas.
         workers: in whose scope this is called; None: this process alone.
+        shards: where the model's tables are, where they lie apart.
     """
-    workers = workers or Workers()
+    workers, s = workers or Workers(), settings.training
     several = workers.replicas > 1
+    kind: type[keras.optimizers.AdamW] = SummedAdamW if several else keras.optimizers.AdamW
+    more: dict[str, Any] = {"global_clipnorm": s.clip_norm}
+    if shards is not None:
+        kind, more = SharedAdamW, {}  # the step clips
+    elif s.sparse_updates:
+        kind, more = LazyAdamW, {**more, "tables": item_tables(model)}
+    optimizer = optimizer_of(kind, settings, steps_per_epoch, **more)
+    optimizer.build(model.trainable_variables)
+    # What replicas send each other is no part of a compiled program: only what each computes by itself is.
+    model.compile(optimizer=optimizer, jit_compile=s.xla and not several)
+    if shards is not None:
+        model.replicated = ShardedStep(model, shards, s.clip_norm, xla=s.xla)
+    elif several:
+        model.replicated = ReplicatedStep(model, xla=s.xla, processes=workers.count)
+
+
+def optimizer_of(
+    kind: type[keras.optimizers.AdamW], settings: Settings, steps_per_epoch: int, **more: Any
+) -> Any:
+    """Returns an optimizer: AdamW, a linear warm-up, then a cosine to 0 at the last step.
+
+    The weights' moving average, where one is asked for, goes over a share of all steps, so that it
+    means the same in a short run and in a long one.
+
+    Args:
+        kind: of AdamW.
+        settings: of the run.
+        steps_per_epoch: of batches of all replicas.
+        more: arguments of its kind.
+    """
     s = settings.training
     steps = s.epochs * steps_per_epoch
     warm_up = round(steps * s.warm_up)
@@ -69,27 +115,35 @@ def compile_model(
         warmup_target=s.learning_rate if warm_up else None,
         warmup_steps=warm_up,
     )
-    kind = SummedAdamW if several else keras.optimizers.AdamW
-    if s.sparse_updates:
-        kind = functools.partial(LazyAdamW, tables=item_tables(model))
     optimizer = kind(
         rate,
         beta_2=s.beta_2,
         weight_decay=s.weight_decay,
-        global_clipnorm=s.clip_norm,
         use_ema=s.average > 0,
         ema_momentum=ema_decay(s.average * steps),
+        **more,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "propensity", "constant", "scale", "log_variance"])
-    optimizer.build(model.trainable_variables)
-    # What replicas send each other is no part of a compiled program: only what each computes by itself is.
-    model.compile(optimizer=optimizer, jit_compile=s.xla and not several)
-    if several:
-        model.replicated = ReplicatedStep(model, xla=s.xla, processes=workers.count)
+    return optimizer
 
 
-def item_tables(model: TwoTowerModel) -> list[keras.Variable]:
-    """Returns the weights that are learned for each item by itself."""
+def build_shards(model: TwoTowerModel, settings: Settings, workers: Workers) -> Shards:
+    """Returns this worker's part of the tables of a model that was built without them.
+
+    Raises:
+        SettingsError: they cannot hold them together.
+    """
+    require_tables_shareable(model.spec)
+    return Shards(item_tables(model), workers.index, workers.count, settings.seed)
+
+
+def compile_shards(shards: Shards, settings: Settings, steps_per_epoch: int) -> None:
+    """Sets how rows move, once they are what training begins with: averages begin there, too."""
+    shards.compile(optimizer_of(LazyAdamW, settings, steps_per_epoch, tables=shards.weights))
+
+
+def item_tables(model: TwoTowerModel) -> list[Any]:
+    """Returns the weights that are learned for each item by itself, or what stands for them."""
     towers = model.query_tower, model.candidate_tower
     found = [towers[0].embedding.table, towers[1].bias]
     return found if towers[0].copying is None else [*found, towers[0].copying.propensity]

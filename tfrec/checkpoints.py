@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,26 @@ class Checkpoints:
             variables: of the model and the optimizer.
             best: the model's weights at the best epoch.
         """
-        target = self.folder / f"epoch-{state.epoch:04d}"
-        partial = self.folder / f".{target.name}.partial"
+        self.begun(state)
+        self.finish(state, variables, best)
+
+    def partial(self, state: RunState) -> Path:
+        """Returns where a checkpoint is written before it has its name."""
+        return self.folder / f".epoch-{state.epoch:04d}.partial"
+
+    def begun(self, state: RunState) -> Path:
+        """Returns an empty folder for a checkpoint, to be finished."""
+        partial = self.partial(state)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _save_arrays(partial / VARIABLES_FILE, [keras.ops.convert_to_numpy(v) for v in variables])
-        _save_arrays(partial / BEST_FILE, best)
+        return partial
+
+    def finish(self, state: RunState, variables: Sequence[Any], best: Sequence[np.ndarray]) -> None:
+        """Writes what `save` is given, gives the checkpoint its name, and removes those before it."""
+        partial, target = self.partial(state), self.folder / f"epoch-{state.epoch:04d}"
+        numbers = [keras.ops.convert_to_numpy(variable) for variable in variables]
+        for file, arrays in ((VARIABLES_FILE, numbers), (BEST_FILE, best)):
+            self.write(partial / file, {f"arr_{place}": array for place, array in enumerate(arrays)})
         (partial / STATE_FILE).write_text(state.model_dump_json(), encoding="utf-8")
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
@@ -96,12 +110,17 @@ class Checkpoints:
             variable.assign(array)
         return state, best
 
+    def give_best(self, model: keras.Model, best: Sequence[np.ndarray]) -> None:
+        """Sets a whole model, built like the run's, to the best weights of the run."""
+        for weight, value in zip(model.weights, best, strict=True):
+            weight.assign(value)
 
-def _save_arrays(path: Path, arrays: Sequence[np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez(file, *arrays)
-        file.flush()
-        os.fsync(file.fileno())
+    def write(self, path: Path, arrays: Mapping[str, Any]) -> None:
+        """Writes arrays by their names, down to the disk."""
+        with path.open("wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _load_arrays(path: Path) -> list[np.ndarray]:

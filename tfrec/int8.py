@@ -52,8 +52,3 @@ class Int8Candidates(Int8Table):
         """Returns the products with queries [Q, D + 1]: [Q, items] float32."""
         found = tf.matmul(query[:, :-1], tf.cast(self.values, tf.float32), transpose_b=True)
         return found * self.scale[:, 0] + query[:, -1:] * self.bias
-
-
-def looked_up(table: Any, rows: tf.Tensor) -> tf.Tensor:
-    """Returns the rows [..., D] of a table, whatever it is kept in."""
-    return table.gather(rows) if isinstance(table, Int8Table) else tf.gather(table, rows)

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.barring import barred_items, without_barred
-from tfrec.distribution.steps import ReplicatedStep
 from tfrec.layers.balance import UncertaintyBalance
 from tfrec.layers.embeddings import ItemEmbedding
 from tfrec.layers.ranker import Ranker
@@ -56,7 +55,7 @@ class TwoTowerModel(keras.Model):
             losses = len(self.spec.ranking.tasks) + self.spec.ranking.retrieval
             self.balance = UncertaintyBalance(losses, name="balance", dtype="float32")
         self.pretraining = False
-        self.replicated: ReplicatedStep | None = None
+        self.replicated: Callable[[Tensors, Tensors], dict[str, tf.Tensor]] | None = None
         self.teacher: Callable[[Tensors], Lesson] | None = None
 
     def set_pretraining(self, pretraining: bool) -> None:

@@ -57,7 +57,7 @@ class Predictor:
             positions: [Q] int64, places of the queried events in the flat arrays of `dataset`.
         """
         places = self.model.spec.settings.max_length + 1
-        index = self.index(self.model.candidate_tower.table())
+        index = self.search()
         start, stop, first = query_windows(dataset.sequences.offsets, positions, places)
         rows = pack_windows(dataset.sequences, start, stop, places)
         wanted = np.zeros(len(dataset.sequences.item) + 1, bool)
@@ -70,7 +70,11 @@ class Predictor:
             answers[position] = self.answers(index, inputs, at, position)
         return answers[positions]
 
-    def answers(self, index: ExactIndex, inputs: Tensors, at: np.ndarray, position: np.ndarray) -> np.ndarray:
+    def search(self) -> Any:
+        """Returns a search of all candidates, as they are now."""
+        return self.index(self.model.candidate_tower.table())
+
+    def answers(self, index: Any, inputs: Tensors, at: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Returns rows [Q, k] int32 of the answers to some queries of packed rows.
 
         Args:
@@ -79,10 +83,19 @@ class Predictor:
             at: [Q, 2] int32 rows and places of the queries.
             position: [Q] int64 of the queried events.
         """
-        query = self._encode(inputs, training=False)
-        return self._answer(index, inputs, query, tf.constant(at))[0].numpy()
+        found, score = self._answer(index, inputs, self.encoded(inputs), tf.constant(at))
+        return self.best_of(found, score)
 
-    def _answer_places(self, index: ExactIndex, inputs: Tensors, query: Query, at: tf.Tensor) -> Any:
+    def encoded(self, inputs: Tensors) -> Query:
+        """Returns the queries of packed rows."""
+        return self._encode(inputs, training=False)
+
+    def best_of(self, found: tf.Tensor, score: tf.Tensor) -> np.ndarray:
+        """Returns the rows [Q, k] of what a search has found, with their scores, best first."""
+        del score
+        return found.numpy()
+
+    def _answer_places(self, index: Any, inputs: Tensors, query: Query, at: tf.Tensor) -> Any:
         own, in_session = own_events(inputs, at[:, 0], at[:, 1])
         items, scores = second_scores(self.model, query, at, own)
         barred = barred_rows(own, in_session, self.model.spec.repeats)

@@ -5,8 +5,9 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from tfrec.int8 import Int8Candidates, looked_up
+from tfrec.int8 import Int8Candidates
 from tfrec.layers.attention import MASKED
+from tfrec.lookup import looked_up
 from tfrec.losses import log_add_exp
 from tfrec.schema import FIRST_ROW
 

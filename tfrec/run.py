@@ -14,6 +14,8 @@ import tfrec
 from tfrec.checkpoints import Checkpoints, RunState
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.distribution.sharded_answers import ShardedPredictor
+from tfrec.distribution.shards import Shards
 from tfrec.distribution.workers import Workers
 from tfrec.impressions import Impressions
 from tfrec.layers.seeds import set_seeds
@@ -24,6 +26,7 @@ from tfrec.pruning import prune
 from tfrec.ranking_metrics import auc
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.trained import TrainedModel
+from tfrec.validation import validation_impressions, validation_positions
 
 MONITOR = "val_ndcg@10"
 RANKING_MONITOR = "val_auc"
@@ -43,6 +46,8 @@ class Run(keras.callbacks.Callback):
         impressions: of the dataset, for tasks of ranking; None without.
         quiet: no progress bars.
         workers: who train it together; each asks a part of what is asked after an epoch, the chief writes.
+        shards: this worker's rows of the tables of items, where they lie apart; then all ask everything, each
+            among its own rows.
     """
 
     def __init__(
@@ -55,6 +60,7 @@ class Run(keras.callbacks.Callback):
         *,
         quiet: bool = False,
         workers: Workers | None = None,
+        shards: Shards | None = None,
     ) -> None:
         super().__init__()
         self.trained = model
@@ -63,10 +69,14 @@ class Run(keras.callbacks.Callback):
         self.checkpoints = checkpoints
         self.quiet = quiet
         self.workers = workers or Workers()
+        self.shards = shards
         self.state = RunState()
-        self.best = [w.numpy() for w in model.weights]
+        self._keep_best()
         self.positions = validation_positions(dataset, settings)
-        self.predictor = Predictor(model, k=10, quiet=quiet)
+        if shards is None:
+            self.predictor = Predictor(model, k=10, quiet=quiet)
+        else:
+            self.predictor = ShardedPredictor(model, shards, self.workers, k=10, quiet=quiet)
         self.shown = None
         if impressions is not None:
             self.shown = impressions.take(validation_impressions(impressions, settings))
@@ -104,23 +114,28 @@ class Run(keras.callbacks.Callback):
             found = logs.get(self.monitor)
             better = self.state.best is None or found is None or found > self.state.best
             if better:
-                self.best = [w.numpy() for w in self.trained.weights]
+                self._keep_best()
         state = RunState(
             epoch=epoch + 1,
             best=logs.get(self.monitor) if better else self.state.best,
             best_epoch=epoch + 1 if better else self.state.best_epoch,
             history=[*self.state.history, {name: float(value) for name, value in logs.items()}],
         )
-        if self.workers.chief:
+        if self.workers.chief or self.shards is not None:
             self.checkpoints.save(state, self.variables, self.best)
         self.state = state
         self.trained.stop_training = self.is_over()
+
+    def _keep_best(self) -> None:
+        self.best = [w.numpy() for w in self.trained.weights]
+        if self.shards is not None:
+            self.shards.keep_best()
 
     def _validation(self) -> dict[str, float]:
         """What the val events and impressions say of the weights."""
         found = {}
         if len(self.positions) and self.settings.ranking.retrieval:
-            positions = self.workers.part(self.positions)
+            positions = self.positions if self.shards is not None else self.workers.part(self.positions)
             answers = self.predictor(self.dataset, positions)
             targets = self.dataset.sequences.item[positions]
             found[MONITOR] = self.workers.mean(ndcg(target_rank(answers, targets), 10))
@@ -146,7 +161,8 @@ class Run(keras.callbacks.Callback):
             self.trained.optimizer.finalize_variable_values(trained)
         if s.sparsity:
             prune(trained, s.sparsity)
-        yield
+        with contextlib.nullcontext() if self.shards is None else self.shards.averaged():
+            yield
         for variable, value in zip(trained, now, strict=True):
             variable.assign(value)
 
@@ -154,8 +170,7 @@ class Run(keras.callbacks.Callback):
         """Returns the model with the best weights, without its optimizer."""
         model = TwoTowerModel(self.trained.spec, dtype=self.settings.training.precision)
         model.build()
-        for weight, value in zip(model.weights, self.best, strict=True):
-            weight.assign(value)
+        self.checkpoints.give_best(model, self.best)
         facts = {
             "epochs": self.state.epoch,
             "best_epoch": self.state.best_epoch,
@@ -172,24 +187,3 @@ class Run(keras.callbacks.Callback):
             },
         }
         return TrainedModel(model=model, settings=self.settings, facts=dataset, training=facts)
-
-
-def validation_impressions(impressions: Impressions, settings: Settings) -> np.ndarray:
-    """Returns the places of the val impressions of at most `validation_users` users, the same each time."""
-    val = np.flatnonzero(impressions.is_role("val"))
-    asked = np.unique(impressions.user_id[val])
-    if len(asked) > settings.training.validation_users:
-        random = np.random.default_rng(settings.seed)
-        asked = random.choice(asked, settings.training.validation_users, replace=False)
-    return val[np.isin(impressions.user_id[val], asked)]
-
-
-def validation_positions(dataset: Dataset, settings: Settings) -> np.ndarray:
-    """Returns the places of the val events of at most `validation_users` users, the same ones each time."""
-    events = np.flatnonzero(dataset.sequences.is_role("val"))
-    users = dataset.sequences.user_of_event[events]
-    asked = np.unique(users)
-    if len(asked) > settings.training.validation_users:
-        random = np.random.default_rng(settings.seed)
-        asked = random.choice(asked, settings.training.validation_users, replace=False)
-    return events[np.isin(users, asked)]

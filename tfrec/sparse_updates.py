@@ -19,12 +19,18 @@ class MetRows(NamedTuple):
     Attributes:
         row: [n] int32; 0 behind the last.
         gradient: [n, ...] the sum of the row's gradients; 0 behind the last.
-        met: [n] float32, 1 where there is a row, else 0.
+        met: [n] float32, 1 where there is a row whose gradient is not 0, else 0.
     """
 
     row: tf.Tensor
     gradient: tf.Tensor
     met: tf.Tensor
+
+    @classmethod
+    def of(cls, row: tf.Tensor, gradient: tf.Tensor, there: tf.Tensor) -> "MetRows":
+        """Returns those of the rows that are `there`, [n] bool."""
+        some = tf.reduce_any(tf.reshape(gradient, [tf.shape(gradient)[0], -1]) != 0, axis=1)
+        return cls(row, gradient, tf.cast(there & some, tf.float32))
 
 
 class LazyAdamW(keras.optimizers.AdamW):
@@ -65,7 +71,7 @@ class LazyAdamW(keras.optimizers.AdamW):
         alpha = rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
 
         def add(to: Any, change: tf.Tensor) -> None:
-            to = to.value if isinstance(to, keras.Variable) else to
+            to = _value(to)
             change = tf.cast(change * tf.cast(_of_rank(rows.met, change), change.dtype), to.dtype)
             to.scatter_add(tf.IndexedSlices(change, rows.row))
 
@@ -74,7 +80,7 @@ class LazyAdamW(keras.optimizers.AdamW):
         m_change = (rows.gradient - m) * (1 - self.beta_1)
         v_change = (tf.square(rows.gradient) - v) * (1 - self.beta_2)
         change = -alpha * (m + m_change) / (tf.sqrt(v + v_change) + self.epsilon)
-        if self.weight_decay and super()._use_weight_decay(variable):
+        if self.weight_decay and self._use_weight_decay(variable):
             change -= old * self.weight_decay * rate
         add(self._momentums[index], m_change)
         add(self._velocities[index], v_change)
@@ -93,7 +99,7 @@ class LazyAdamW(keras.optimizers.AdamW):
     def _backend_apply_gradients(self, grads: Sequence[Any], trainable_variables: Sequence[Any]) -> None:
         # Keras would make slices dense where it clips them.
         found = [
-            met_rows(gradient) if self._is_lazy(variable) else tf.convert_to_tensor(gradient)
+            _met(gradient) if self._is_lazy(variable) else tf.convert_to_tensor(gradient)
             for gradient, variable in zip(grads, trainable_variables, strict=True)
         ]
         super()._backend_apply_gradients(found, trainable_variables)
@@ -108,8 +114,12 @@ class LazyAdamW(keras.optimizers.AdamW):
             g._replace(gradient=g.gradient * scale) if isinstance(g, MetRows) else g * scale for g in grads
         ]
 
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-        return grads_and_vars  # of one replica, which is all that this is for
+    def _backend_update_step(
+        self, grads: Sequence[Any], trainable_variables: Sequence[Any], learning_rate: Any
+    ) -> None:
+        # Of this process alone: a strategy around it has nothing to say of these weights.
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            self.update_step(gradient, _value(variable), learning_rate)
 
     def finalize_variable_values(self, var_list: Any) -> None:
         """Sets the weights to their averages, of tables once these know of all steps."""
@@ -129,9 +139,10 @@ class LazyAdamW(keras.optimizers.AdamW):
     def _is_lazy(self, variable: Any) -> bool:
         return self._var_key(variable) in self._lazy
 
-    def _use_weight_decay(self, variable: Any) -> bool:
+    def _apply_weight_decay(self, variables: Sequence[Any]) -> None:
         # The rows of tables decay where they are moved.
-        return not self._is_lazy(variable) and super()._use_weight_decay(variable)
+        if others := [variable for variable in variables if not self._is_lazy(variable)]:
+            super()._apply_weight_decay(others)
 
     def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
         every = self._model_variables_moving_average
@@ -155,7 +166,7 @@ def met_rows(gradient: tf.IndexedSlices | tf.Tensor) -> MetRows:
     """
     if not isinstance(gradient, tf.IndexedSlices):
         count = tf.shape(gradient)[0]
-        return MetRows(tf.range(count), gradient, tf.ones([count]))
+        return MetRows.of(tf.range(count), gradient, tf.fill([count], True))
     count = tf.shape(gradient.indices)[0]
     order = tf.argsort(gradient.indices, stable=True)
     rows = tf.cast(tf.gather(gradient.indices, order), tf.int32)
@@ -163,7 +174,16 @@ def met_rows(gradient: tf.IndexedSlices | tf.Tensor) -> MetRows:
     place = tf.cumsum(begins) - 1
     summed = tf.math.unsorted_segment_sum(tf.gather(gradient.values, order), place, count)
     row = tf.math.unsorted_segment_max(rows, place, count)
-    return MetRows(tf.maximum(row, 0), summed, tf.cast(row >= 0, tf.float32))
+    return MetRows.of(tf.maximum(row, 0), summed, row >= 0)
+
+
+def _met(gradient: Any) -> MetRows:
+    return gradient if isinstance(gradient, MetRows) else met_rows(gradient)
+
+
+def _value(variable: Any) -> Any:
+    """TensorFlow's own variable."""
+    return variable.value if isinstance(variable, keras.Variable) else variable
 
 
 def _of_rank(of_rows: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

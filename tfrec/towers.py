@@ -19,7 +19,9 @@ from tfrec.layers.recurrence import recurrence
 from tfrec.layers.relations import Relations, Tensors, of_asked, relations
 from tfrec.layers.rules import RuleScores, RuleWeights
 from tfrec.layers.terms import PairwiseTerms
+from tfrec.lookup import looked_up
 from tfrec.query import Encoded, Query
+from tfrec.rows_apart import item_weight
 from tfrec.spec import ModelSpec
 
 
@@ -38,12 +40,10 @@ class CandidateTower(keras.layers.Layer):
         self.embedding = embedding
 
     def build(self, input_shape: Any = None) -> None:
-        self.bias = self.add_weight(
-            name="bias", shape=(self.spec.items,), initializer="zeros", dtype="float32"
-        )
+        self.bias = item_weight(self, "bias", (self.spec.items,), "zeros", dtype="float32")
 
     def call(self, rows: tf.Tensor, training: bool | None = None) -> tf.Tensor:
-        return self._candidates(self.embedding(rows, training=training), tf.gather(self.bias, rows))
+        return self._candidates(self.embedding(rows, training=training), looked_up(self.bias, rows))
 
     def _candidates(self, embedding: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
         embedding = tf.cast(embedding, tf.float32)
@@ -67,7 +67,7 @@ class CandidateTower(keras.layers.Layer):
         """
         count = tf.shape(values[0])[0]
         ids = tf.reduce_mean(self.embedding.of_ids(like), axis=0)
-        bias = tf.reduce_mean(tf.gather(self.bias, like))
+        bias = tf.reduce_mean(looked_up(self.bias, like))
         embedding = self.embedding.with_features(tf.repeat(ids[None], count, axis=0), values)
         return self._candidates(embedding, tf.fill([count], bias))
 

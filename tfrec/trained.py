@@ -61,11 +61,16 @@ class TrainedModel:
             raise DataError(f"{folder} is no model: it has no {MODEL_FILE}. `tfrec train` writes one.")
         try:
             model = keras.saving.load_model(path, compile=False)
-            training = json.loads((folder / TRAINING_FILE).read_text(encoding="utf-8"))
+            training = training_facts(folder)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise DataError(f"{path} cannot be read: {str(error)[:300]}. Train the model again.") from error
         settings = load_settings(folder / SETTINGS_FILE)
         return cls(model, settings, Facts.load(folder), training, space_of(path))
+
+
+def training_facts(folder: Path) -> dict[str, Any]:
+    """Returns what a model folder says of its training."""
+    return json.loads((Path(folder) / TRAINING_FILE).read_text(encoding="utf-8"))
 
 
 def space_of(model_file: Path) -> int:

@@ -3,33 +3,58 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import keras
-import tensorflow as tf
 
-from tfrec.building import build_model, compile_model
+from tfrec.building import build_model, build_shards, compile_model, compile_shards
 from tfrec.calibration import calibrate
 from tfrec.checkpoints import Checkpoints
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.distribution.shard_files import SharedCheckpoints
+from tfrec.distribution.shards import Shards
+from tfrec.distribution.shareable import require_shareable, shares_tables
 from tfrec.distribution.workers import Workers
-from tfrec.epochs import Batch, Epochs
-from tfrec.errors import DataError, SettingsError
+from tfrec.epochs import Epochs
+from tfrec.errors import DataError
+from tfrec.feeding import batches_of
 from tfrec.folders import whole_folder
+from tfrec.model import TwoTowerModel
 from tfrec.pruning import Pruning
 from tfrec.ranking_lists import training_impressions
 from tfrec.run import Run
 from tfrec.teacher import Teacher
 from tfrec.trained import TrainedModel
-from tfrec.warm_start import begin_with
+from tfrec.warm_start import Kept, begin_with
 from tfrec.work_folder import unfinished, work_folder
 
 LOGS = "logs"
 
 
+class TrainOptions(TypedDict, total=False):
+    """Further arguments of `train_into`."""
+
+    overwrite: bool
+    restart: bool
+    quiet: bool
+    callbacks: Sequence[keras.callbacks.Callback]
+    begin_from: Path | None
+    teacher: Path | None
+    workers: Workers | None
+
+
 def train(
+    dataset_folder: Path, out: Path, settings: Settings, **options: Unpack[TrainOptions]
+) -> TrainedModel:
+    """Trains a model as `train_into` does, and returns it as it was written."""
+    train_into(dataset_folder, out, settings, **options)
+    return TrainedModel.load(out)
+
+
+def train_into(
     dataset_folder: Path,
     out: Path,
     settings: Settings,
@@ -41,7 +66,7 @@ def train(
     begin_from: Path | None = None,
     teacher: Path | None = None,
     workers: Workers | None = None,
-) -> TrainedModel:
+) -> None:
     """Trains a model on the train events of a dataset, and writes it.
 
     While it trains, checkpoints and logs are kept beside `out`, in `.NAME.training/`. A run that
@@ -68,12 +93,11 @@ def train(
             cannot be written.
         SettingsError: an unfinished run of another dataset or other settings is found; the model to begin
             from is built otherwise; the teacher knows other items; the rows of a batch, pruning or a teacher
-            cannot be shared.
+            cannot be shared, or tables of items.
         LostWorkerError: another worker is gone; all are to be started again.
     """
     out, workers = Path(out), workers or Workers()
-    workers.require_divisible(settings.training.rows)
-    _require_one_process(settings, teacher, workers)
+    require_shareable(settings, teacher, workers)
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     with workers.together():
@@ -87,14 +111,18 @@ def train(
         keras.utils.set_random_seed(settings.seed)
         impressions = training_impressions(dataset_folder, dataset, settings)
         epochs = Epochs(dataset, settings, impressions)
-        with workers.scope():
-            model = build_model(dataset, settings, epochs)
-            if taught_by is not None:
-                model.teacher = Teacher(taught_by, model.spec, dataset)
-            kept = None if older is None else begin_with(model, dataset, older)
-            compile_model(model, settings, epochs.steps, workers)
-        checkpoints = Checkpoints(work / "checkpoints")
-        run = Run(model, dataset, settings, checkpoints, impressions, quiet=quiet, workers=workers)
+        model, shards, kept = _begun(dataset, settings, epochs, workers, older, taught_by)
+        folder = work / "checkpoints"
+        run = Run(
+            model,
+            dataset,
+            settings,
+            Checkpoints(folder) if shards is None else SharedCheckpoints(folder, shards, workers),
+            impressions,
+            quiet=quiet,
+            workers=workers,
+            shards=shards,
+        )
         began = time.perf_counter()
         run.resume()
         workers.wait()  # the chief's next checkpoint removes what others may still be reading
@@ -107,23 +135,31 @@ def train(
                 trained.training["begun_with"] = kept._asdict()
             _write(trained, run, out, overwrite)
         workers.wait()
-    return TrainedModel.load(out)
 
 
-def _require_one_process(settings: Settings, teacher: Path | None, workers: Workers) -> None:
-    """Refuses what replicas do not know how to share.
-
-    Raises:
-        SettingsError: several replicas are to prune, to update rows, or to learn from a teacher.
-    """
-    asked = {
-        "training.sparsity": settings.training.sparsity > 0,
-        "training.sparse_updates": settings.training.sparse_updates,
-        "--teacher": teacher is not None,
-    }
-    for name, is_asked in asked.items():
-        if is_asked and workers.replicas > 1:
-            raise SettingsError(f"{name} is for one process; use --strategy none")
+def _begun(
+    dataset: Dataset,
+    settings: Settings,
+    epochs: Epochs,
+    workers: Workers,
+    older: TrainedModel | None,
+    teacher: TrainedModel | None,
+) -> tuple[TwoTowerModel, Shards | None, Kept | None]:
+    """Returns a model that is ready to train, with this worker's part of its tables where they are shared,
+    and what came over from an older model."""
+    shared = shares_tables(settings, workers)
+    with workers.scope():
+        model = build_model(dataset, settings, epochs, tables_apart=shared)
+    shards = build_shards(model, settings, workers) if shared else None
+    with workers.scope():
+        if teacher is not None:
+            model.teacher = Teacher(teacher, model.spec, dataset)
+        kept = None if older is None else begin_with(model, dataset, older, shards)
+    if shards is not None:
+        compile_shards(shards, settings, epochs.steps)
+    with workers.scope():
+        compile_model(model, settings, epochs.steps, workers, shards)
+    return model, shards, kept
 
 
 def _write(trained: TrainedModel, run: Run, out: Path, overwrite: bool) -> None:
@@ -164,24 +200,3 @@ def _fit(run: Run, epochs: Epochs, work: Path, callbacks: Sequence[keras.callbac
             f"writing to {work} failed: {error.strerror}. Make room, then call the same command again: "
             f"it goes on after epoch {run.state.epoch if run.checkpoints.newest() else 0}."
         ) from error
-
-
-def batches_of(epochs: Epochs, first: int, last: int, workers: Workers | None = None) -> tf.data.Dataset:
-    """This process's shares of all batches to come, prepared while the step before them runs."""
-    workers = workers or Workers()
-    shares, of = workers.shares, workers.replicas
-
-    def batches() -> Iterator[Batch]:
-        for epoch in range(first, last):
-            yield from epochs.batches(epoch, shares, of)
-
-    signature = tf.nest.map_structure(
-        lambda array: tf.TensorSpec(array.shape, array.dtype), next(iter(epochs.batches(0, shares, of)))
-    )
-
-    data = tf.data.Dataset.from_generator(batches, output_signature=signature)
-    if workers.strategy is None:
-        return data.prefetch(4)
-    # What is known to have an end could have it in the middle of a step, for which shapes would stay open.
-    endless = data.repeat().prefetch(4)
-    return workers.strategy.distribute_datasets_from_function(lambda _: endless)

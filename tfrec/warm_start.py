@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tfrec.dataset import Facts
+from tfrec.distribution.shards import Shards
 from tfrec.errors import SettingsError
 from tfrec.model import TwoTowerModel
 from tfrec.new_items import rare_items
@@ -26,7 +27,7 @@ class Kept(NamedTuple):
     new_items: int
 
 
-def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
+def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel, shards: Shards | None = None) -> Kept:
     """Gives a model the weights of an older one, a vocabulary's rows by their raw values.
 
     Rows that the older model lacks stay as they are drawn; new items have the bias and the propensity to be
@@ -36,6 +37,7 @@ def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
         model: new, its weights drawn.
         facts: of its dataset.
         older: trained on an earlier cut of the same log.
+        shards: this worker's rows of the model's tables, where they lie apart.
 
     Raises:
         SettingsError: the two are not built alike.
@@ -49,6 +51,10 @@ def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
     of_older = dict(_tables(older.model, older.facts))
     theirs = {_name(weight): weight for weight in older.model.trainable_weights}
     ours = {_name(weight): weight for weight in model.trainable_weights}
+    begin, end = 0, len(facts.items.values) + FIRST_ROW
+    if shards is not None:
+        begin, end = shards.begin, shards.end
+        ours |= {_name(table): weight for table, weight in zip(shards.tables, shards.weights, strict=True)}
     if missing := sorted(set(ours) ^ set(theirs)):
         raise SettingsError(_unlike(missing[0], "only one of the two has it"))
     for name, weight in ours.items():
@@ -56,7 +62,8 @@ def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
         if (name in tables) != (name in of_older):
             raise SettingsError(_unlike(name, "it is of a vocabulary in only one of the two"))
         if name in tables:
-            learned = _by_values(weight.numpy(), learned, tables[name], of_older[name])
+            part = (begin, end) if tables[name] is facts.items else (0, weight.shape[0])
+            learned = _by_values(weight.numpy(), learned, tables[name], of_older[name], *part)
         if learned.shape != tuple(weight.shape):
             raise SettingsError(_unlike(name, f"{learned.shape} there, {tuple(weight.shape)} here"))
         weight.assign(learned)
@@ -65,7 +72,7 @@ def begin_with(model: TwoTowerModel, facts: Facts, older: TrainedModel) -> Kept:
     like = rare_items(older.facts)
     for name in _alike(model):
         values = ours[name].numpy()
-        values[new] = theirs[name].numpy()[like].mean(axis=0)
+        values[new[(new >= begin) & (new < end)] - begin] = theirs[name].numpy()[like].mean(axis=0)
         ours[name].assign(values)
     return Kept(len(rows) - len(new), len(new))
 
@@ -95,13 +102,16 @@ def _alike(model: TwoTowerModel) -> list[str]:
     return [_name(model.candidate_tower.bias), *([_name(copying.propensity)] if copying is not None else [])]
 
 
-def _by_values(drawn: np.ndarray, learned: np.ndarray, ours: Vocabulary, theirs: Vocabulary) -> np.ndarray:
-    """Learned rows where the older vocabulary has the value, else those that are drawn."""
+def _by_values(
+    drawn: np.ndarray, learned: np.ndarray, ours: Vocabulary, theirs: Vocabulary, begin: int, end: int
+) -> np.ndarray:
+    """Learned rows where the older vocabulary has the value, else those that are drawn, of a run of rows."""
     if drawn.shape[1:] != learned.shape[1:]:
         return learned  # which says what differs
     rows = theirs.remap(ours)
     known = rows >= FIRST_ROW
     known[:FIRST_ROW] = True  # padding and the unknown
+    rows, known = rows[begin:end], known[begin:end]
     found = drawn.copy()
     found[known] = learned[rows[known]]
     return found

@@ -13,10 +13,11 @@ from benchmarks.counting import asked_users, contexts, real_events
 from benchmarks.curve import Curve, Paced, Point, seconds_to_reach, summary
 from benchmarks.places import CURVES, record, recorded
 from benchmarks.trial import epoch_seconds
-from tfrec.run import SECONDS, validation_positions
+from tfrec.run import SECONDS
 from tfrec.schema import ROLES
 from tfrec.sequences import Sequences
 from tfrec.settings_file import load_settings
+from tfrec.validation import validation_positions
 
 
 def test_padding_is_no_event_and_the_last_event_of_a_shifted_sequence_is_one() -> None:

@@ -14,8 +14,9 @@ from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
 from tfrec.pruning import sparsity_at
-from tfrec.run import Run, validation_positions
+from tfrec.run import Run
 from tfrec.settings_file import known_keys, load_settings
+from tfrec.validation import validation_positions
 
 BASE = (
     "model.dimensions=8",

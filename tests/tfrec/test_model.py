@@ -132,7 +132,7 @@ def test_order_inside_unordered_sessions_is_no_input(rich_dataset: Callable[...,
 @pytest.mark.parametrize("fusion", FUSIONS)
 def test_every_fusion_learns(rich_dataset: Callable[..., Dataset], fusion: str) -> None:
     from tfrec.building import compile_model
-    from tfrec.training import batches_of
+    from tfrec.feeding import batches_of
 
     dataset = rich_dataset()
     compiled = f"training.xla={str(fusion == 'early').lower()}"  # one is enough: compiling takes seconds

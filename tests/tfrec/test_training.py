@@ -14,10 +14,11 @@ import pytest
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
-from tfrec.run import MONITOR, SECONDS, validation_positions
+from tfrec.run import MONITOR, SECONDS
 from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
 from tfrec.training import train
+from tfrec.validation import validation_positions
 
 SETTINGS = (
     "model.dimensions=8",

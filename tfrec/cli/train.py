@@ -44,13 +44,13 @@ def train(
     with needs_extra("train", "train"):
         from tfrec.distribution.workers import workers_of
         from tfrec.settings_file import load_settings
-        from tfrec.trained import SETTINGS_FILE
-        from tfrec.training import train as run
+        from tfrec.trained import SETTINGS_FILE, training_facts
+        from tfrec.training import train_into
     older = None if from_ is None else from_ / SETTINGS_FILE
     if older is not None and not older.is_file():
         raise DataError(f"{from_} is no model: it has no {SETTINGS_FILE}. `tfrec train` writes one.")
     workers = workers_of(strategy)
-    trained = run(
+    train_into(
         dataset,
         out,
         load_settings(config or older, set_ or ()),
@@ -61,7 +61,7 @@ def train(
         teacher=teacher,
         workers=workers,
     )
-    facts = trained.training
+    facts = training_facts(out)
     best = facts[facts["monitor"]]
     found = f"{facts['monitor']} {best:.4f} after epoch {facts['best_epoch']}" if best else "no val events"
     console = Console()

@@ -80,7 +80,14 @@ class ReplicatedStep:
         return loss, tape.gradient(loss, self.model.trainable_weights)
 
 
-class SummedAdamW(keras.optimizers.AdamW):
+class SharedAdamW(keras.optimizers.AdamW):
+    """AdamW of replicas that give it the same gradients, those of the whole batch."""
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars  # summed already
+
+
+class SummedAdamW(SharedAdamW):
     """AdamW whose gradients are summed over replicas before they are clipped, not after.
 
     A share's gradient is a part of the batch's: what it is clipped by must be the length of the whole. Of one
@@ -92,6 +99,3 @@ class SummedAdamW(keras.optimizers.AdamW):
         known = [tf.convert_to_tensor(g) for g in grads if g is not None]
         summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, known))
         super().apply([None if g is None else next(summed) for g in grads], trainable_variables)
-
-    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
-        return grads_and_vars  # summed already

@@ -96,6 +96,12 @@ class Workers:
         own = self.strategy.experimental_distribute_values_from_function(lambda _: tf.constant(values))
         return np.asarray(self.strategy.reduce(tf.distribute.ReduceOp.SUM, own, axis=None))
 
+    def stacked(self, values: np.ndarray) -> np.ndarray:
+        """Returns what each process has of an array of the same shape: [processes, ...]."""
+        every = np.zeros((self.count, *values.shape), values.dtype)
+        every[self.index] = values
+        return self.sum(every)
+
     def wait(self) -> None:
         """Returns when all processes have come here."""
         self.sum(np.zeros(1, np.float32))

@@ -14,6 +14,8 @@ from tfrec.layers.attention import MASKED
 from tfrec.layers.recurrence import Recurrence
 from tfrec.layers.relations import Relations
 from tfrec.layers.terms import GAP_FEATURES, gap_features
+from tfrec.lookup import looked_up
+from tfrec.rows_apart import item_weight
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
 
@@ -64,7 +66,7 @@ class CopyScores(keras.layers.Layer):
         for layer in (self.query, self.key, self.curve, self.older):
             if layer is not None:
                 layer.build((None, None, self.spec.settings.dimensions))
-        self.propensity = self.add_weight(name="propensity", shape=(self.spec.items,), initializer="zeros")
+        self.propensity = item_weight(self, "propensity", (self.spec.items,), "zeros", dtype="float32")
         self.constant = self.add_weight(name="constant", shape=(), initializer="zeros")
 
     def call(
@@ -79,7 +81,7 @@ class CopyScores(keras.layers.Layer):
         """Scores `events` [B, P, D] of `item` [B, P] for the requests of `state` [B, P, D], or [B, Q, D]."""
         scores = tf.matmul(self.query(state), self.key(events), transpose_b=True)
         scores = tf.cast(scores, tf.float32) * self.spec.settings.dimensions**-0.5
-        scores += tf.cast(tf.gather(self.propensity, item) + self.constant, tf.float32)[:, None, :]
+        scores += tf.cast(looked_up(self.propensity, item) + self.constant, tf.float32)[:, None, :]
         if terms is not None:
             scores += tf.cast(terms, tf.float32)
         if self.curve is not None:

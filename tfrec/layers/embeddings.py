@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrec.int8 import Int8Table, looked_up
+from tfrec.int8 import Int8Table
 from tfrec.layers import id_tables
+from tfrec.lookup import looked_up
+from tfrec.rows_apart import item_weight
 from tfrec.schema import PADDING_ROW
 from tfrec.spec import ModelSpec
 
@@ -37,7 +39,7 @@ class ItemEmbedding(keras.layers.Layer):
         dimensions = self.spec.settings.dimensions
         init = keras.initializers.RandomNormal(stddev=0.05)
         rows = id_tables.sizes(self.spec)
-        self.table = self.add_weight(name="table", shape=(rows.table, dimensions), initializer=init)
+        self.table = item_weight(self, "table", (rows.table, dimensions), init)
         self.quotient = None
         if rows.quotient:
             # Near 1: items that share a row begin alike, and learn what tells them apart.

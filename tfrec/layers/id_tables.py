@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tfrec.int8 import looked_up
+from tfrec.lookup import looked_up
 from tfrec.schema import FIRST_ROW
 from tfrec.spec import ModelSpec
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from tests.tfrec.test_training import SETTINGS as SMALL
 from tests.tfrec.test_training import TRAIN
 from tfrec.errors import SettingsError
+from tfrec.schema import FIRST_ROW
 from tfrec.settings_file import load_settings
 from tfrec.trained import TrainedModel
 from tfrec.training import train
@@ -53,11 +55,13 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def start_two(rich_folder: Path, out: Path, *more: str) -> list[subprocess.Popen[str]]:
+def start_two(
+    rich_folder: Path, out: Path, *more: str, words: Sequence[str] = ()
+) -> list[subprocess.Popen[str]]:
     """Two processes of a cluster that train one model, the chief first."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     options = [f"--set={s}" for s in (*SETTINGS, *more)]
-    command = [*TRAIN, str(rich_folder), "--out", str(out), "--strategy", "multiworker", *options]
+    command = [*TRAIN, str(rich_folder), "--out", str(out), "--strategy", "multiworker", *options, *words]
     return [
         subprocess.Popen(
             command,
@@ -92,10 +96,10 @@ def test_two_devices_of_a_machine(rich_folder: Path, alone: TrainedModel) -> Non
     assert_same(TrainedModel.load(out), alone)
 
 
-def test_a_worker_is_killed_and_all_start_again(rich_folder: Path, alone: TrainedModel) -> None:
-    out = rich_folder.parent / "workers"
-    chief, other = start_two(rich_folder, out)
-    checkpoints = rich_folder.parent / ".workers.training" / "checkpoints"
+def kill_one_of(processes: Sequence[subprocess.Popen[str]], out: Path) -> None:
+    """Kills the second of two workers after the first epoch; the other says what to do, and ends."""
+    chief, other = processes
+    checkpoints = out.parent / f".{out.name}.training" / "checkpoints"
     limit = time.monotonic() + DEADLINE_S
     while not list(checkpoints.glob("epoch-*")):
         assert chief.poll() is None, chief.communicate()[0]
@@ -108,11 +112,38 @@ def test_a_worker_is_killed_and_all_start_again(rich_folder: Path, alone: Traine
     assert "worker 0 of 2 stops" in said
     assert "goes on from the last checkpoint" in said
     assert not out.exists()
+
+
+def test_a_worker_is_killed_and_all_start_again(rich_folder: Path, alone: TrainedModel) -> None:
+    out = rich_folder.parent / "workers"
+    kill_one_of(start_two(rich_folder, out), out)
     for process in start_two(rich_folder, out):
         said, _ = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, said
     assert_same(TrainedModel.load(out), alone)
-    assert not checkpoints.exists()
+    assert not (rich_folder.parent / ".workers.training").exists()
+
+
+def test_workers_hold_tables_together(rich_folder: Path, alone: TrainedModel) -> None:
+    """As sparse updates of one process, clipped and averaged; one of them is killed on the way."""
+    more = ("training.sparse_updates=true", "loss.negatives=sampled", "training.clip_norm=0.5")
+    more = (*more, "training.average=0.2")
+    # Each worker draws its rows by itself: what they begin with is given.
+    begin, out = rich_folder.parent / "alone", rich_folder.parent / "sharded"
+    asked = load_settings(None, [*SETTINGS, *more])
+    one = train(rich_folder, rich_folder.parent / "sparse", asked, quiet=True, begin_from=begin)
+    words = ("--from", str(begin))
+    kill_one_of(start_two(rich_folder, out, *more, words=words), out)
+    for process in start_two(rich_folder, out, *more, words=words):
+        said, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, said
+    two = TrainedModel.load(out)
+    assert two.training["begun_with"] == {"items": alone.facts.items.size - FIRST_ROW, "new_items": 0}
+    for ours, theirs in zip(two.model.weights, one.model.weights, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), atol=1e-5, err_msg=ours.path)
+    for ours, theirs in zip(two.training["history"], one.training["history"], strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-5)
+        assert ours["val_ndcg@10"] == pytest.approx(theirs["val_ndcg@10"], abs=1e-6)
 
 
 def test_rows_that_cannot_be_shared_are_refused(rich_folder: Path) -> None:
