@@ -1,31 +1,41 @@
 """Memory by the size of the catalogue: `python -m benchmarks.catalogue [SIZE …]`, default 10⁵, 10⁶, 10⁷.
 
-A log in which every item comes once or more is made and prepared; then, each in a process of its own, a model
-of 64 dimensions takes some training steps (tables and optimizer whole, no rules), once with dense updates and
-once of the rows that a step meets (`training.sparse_updates`), and its exact servable answers a request.
-Beside the peaks stands the arithmetic: an item's numbers, times how often they are held. What does not fit
-into the memory that is free is not trained (null). The last line is one JSON object.
+A log in which every item comes once or more is made and prepared; then, each in a process of its own, a
+model of 64 dimensions takes some training steps (tables and optimizer whole, no rules), once with dense
+updates and once of the rows that a step meets (`training.sparse_updates`); two workers take them that share
+the tables' rows; its exact servable answers a request. Beside the peaks stands the arithmetic: an item's
+numbers, times how often they are held. What does not fit into the memory that is free is not trained
+(null). The last line is one JSON object.
 """
 
 import argparse
+import json
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 import data_prep
 from benchmarks.memory import peak_mb
-from benchmarks.processes import in_fresh_process
+from benchmarks.processes import free_addresses, in_fresh_process, in_fresh_processes
 from benchmarks.report import machine, report, versions
 from data_prep import PrepareOptions
 from data_prep.sizes import free_memory
+from tfrec.config import Settings
+from tfrec.distribution.cluster import TF_CONFIG
 from tfrec.settings_file import load_settings
+
+if TYPE_CHECKING:
+    from tfrec.dataset import Dataset
+    from tfrec.distribution.workers import Workers
+    from tfrec.epochs import Epochs
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 EVENTS_A_USER = 50
@@ -36,9 +46,10 @@ STEPS = 6
 MB = 2**20
 ROW = 64 + 1 + 1
 """Numbers of an item that are learned: embedding, bias, propensity to be repeated."""
-HELD = {"training": 8, "training_sparse": 3, "serving": 2}
+WORKERS = 2
+HELD = {"training": 8, "training_sparse": 3, "training_together": 3 / WORKERS, "serving": 2}
 """Training: weights, two moments, the gradient, that clipped, and three of AdamW within a step; of rows alone
-the first three. Serving: what is read of the file, and the table."""
+the first three; together each worker half of these. Serving: what is read of the file, and the table."""
 ROOM_MB = 6 * 1024
 """Free beside the tables: events, libraries, and other work of the machine."""
 
@@ -57,6 +68,12 @@ def main() -> None:
             for name, way in WAYS.items():
                 fits = (arithmetic_mb(name, size) + ROOM_MB) * MB < free_memory()
                 line[name] = in_fresh_process(trained, folder, STEPS if fits else 0, way)
+            fits = WORKERS * (arithmetic_mb("training_together", size) + ROOM_MB) * MB < free_memory()
+            if fits:
+                addresses = free_addresses(WORKERS)
+                line["training_together"] = in_fresh_processes(
+                    trained_together, folder, STEPS, addresses, count=WORKERS
+                )
             line["serving"] = in_fresh_process(served, folder)
             line["arithmetic_mb"] = {name: round(arithmetic_mb(name, size)) for name in HELD}
         print(line, file=sys.stderr)
@@ -90,32 +107,53 @@ def prepared(folder: Path, size: int) -> dict[str, Any]:
 
 def trained(folder: Path, steps: int, way: Sequence[str]) -> dict[str, Any] | None:
     """Takes so many steps with further settings, and saves the model for `served`; None of no step."""
-    from tfrec.building import build_model, compile_model
+    from tfrec.building import build_model
     from tfrec.dataset import Dataset
+    from tfrec.distribution.workers import Workers
     from tfrec.epochs import Epochs
     from tfrec.trained import TrainedModel
 
     dataset, settings = Dataset.load(folder / "dataset"), load_settings(None, [*SETTINGS, *way])
-    before = peak_mb()
+    before, figures = peak_mb(), None
     epochs = Epochs(dataset, settings)
-    model = build_model(dataset, settings, epochs)
-    figures = None
     if steps:
-        compile_model(model, settings, epochs.steps)
-        taken = []
-        for _, batch in zip(range(steps), epochs.batches(0), strict=False):
-            began = time.perf_counter()
-            model.train_on_batch(*batch)
-            taken.append(time.perf_counter() - began)
-        # The first compiles.
-        figures = {
-            "step_s": round(statistics.median(taken[1:]), 3),
-            "peak_mb": peak_mb(),
-            "before_mb": before,
-        }
+        model, figures = stepped(dataset, settings, epochs, steps, Workers())
+    else:
+        model = build_model(dataset, settings, epochs)
     (folder / "model").mkdir(exist_ok=True)
     TrainedModel(model=model, settings=settings, facts=dataset).save(folder / "model")
-    return figures
+    return None if figures is None else {**figures, "before_mb": before}
+
+
+def trained_together(folder: Path, steps: int, addresses: Sequence[str], index: int) -> dict[str, Any]:
+    """Takes so many steps as one of several workers."""
+    os.environ[TF_CONFIG] = json.dumps({"cluster": {"worker": addresses}, "task": {"index": index}})
+    from tfrec.dataset import Dataset
+    from tfrec.distribution.workers import workers_of
+    from tfrec.epochs import Epochs
+
+    workers = workers_of("multiworker")
+    settings = load_settings(None, [*SETTINGS, *WAYS["training_sparse"]])
+    dataset, before = Dataset.load(folder / "dataset"), peak_mb()
+    _, figures = stepped(dataset, settings, Epochs(dataset, settings), steps, workers)
+    return {**figures, "before_mb": before}
+
+
+def stepped(
+    dataset: "Dataset", settings: Settings, epochs: "Epochs", steps: int, workers: "Workers"
+) -> tuple[Any, dict[str, Any]]:
+    """Returns a model after so many steps, the seconds of one and the peak memory."""
+    from benchmarks.clock import StepClock
+    from tfrec.feeding import batches_of
+    from tfrec.training import ready_model
+
+    model, *_ = ready_model(dataset, settings, epochs, workers)
+    clock = StepClock()
+    data = batches_of(epochs, 0, 1, workers)
+    model.fit(data, steps_per_epoch=steps, shuffle=False, callbacks=[clock], verbose=0)
+    # The first compiles.
+    step_s = statistics.median(np.diff(clock.ends))
+    return model, {"step_s": round(float(step_s), 3), "peak_mb": peak_mb()}
 
 
 def served(folder: Path) -> dict[str, Any]:

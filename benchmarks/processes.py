@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +27,21 @@ def in_fresh_process(function: Callable[..., T], *arguments: Any) -> T:
     """Returns what the function returns in a new process; its exceptions come through."""
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
+
+
+def in_fresh_processes(function: Callable[..., T], *arguments: Any, count: int) -> list[T]:
+    """Returns what the function returns in so many new processes at once; it is told its number, last."""
+    with ProcessPoolExecutor(count, get_context("spawn")) as pool:
+        return [done.result() for done in [pool.submit(function, *arguments, n) for n in range(count)]]
+
+
+def free_addresses(count: int) -> list[str]:
+    """Returns so many addresses of loopback at which nobody listens."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in held]
+    for server in held:
+        server.close()
+    return addresses
 
 
 def run_json(command: Sequence[str | Path]) -> tuple[dict[str, Any], int]:

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from typing import Any
 
 from benchmarks import judge
 from benchmarks.places import CONFIGS, DATASETS, ROOT
+from benchmarks.processes import free_addresses
 from benchmarks.report import machine, report, versions
 from benchmarks.seeds import mean_of, spread
 from tfrec.dataset import Dataset
@@ -107,11 +107,7 @@ def started(words: Sequence[str], workers: int) -> list[subprocess.Popen[bytes]]
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ}
     if workers == 1:
         return [subprocess.Popen(words, cwd=ROOT, env=quiet, stdout=sys.stderr)]
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(workers)]
-    addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in held]
-    for server in held:
-        server.close()
-    found = []
+    found, addresses = [], free_addresses(workers)
     for index in range(workers):
         own = json.dumps({"cluster": {"worker": addresses}, "task": {"index": index}})
         surroundings = {**quiet, "TF_CONFIG": own}

@@ -111,7 +111,7 @@ def train_into(
         keras.utils.set_random_seed(settings.seed)
         impressions = training_impressions(dataset_folder, dataset, settings)
         epochs = Epochs(dataset, settings, impressions)
-        model, shards, kept = _begun(dataset, settings, epochs, workers, older, taught_by)
+        model, shards, kept = ready_model(dataset, settings, epochs, workers, older, taught_by)
         folder = work / "checkpoints"
         run = Run(
             model,
@@ -137,16 +137,19 @@ def train_into(
         workers.wait()
 
 
-def _begun(
+def ready_model(
     dataset: Dataset,
     settings: Settings,
     epochs: Epochs,
     workers: Workers,
-    older: TrainedModel | None,
-    teacher: TrainedModel | None,
+    older: TrainedModel | None = None,
+    teacher: TrainedModel | None = None,
 ) -> tuple[TwoTowerModel, Shards | None, Kept | None]:
-    """Returns a model that is ready to train, with this worker's part of its tables where they are shared,
-    and what came over from an older model."""
+    """Returns a model that is ready for its first step.
+
+    Returns:
+        The model; this worker's part of its tables, where they are shared; what came over from `older`.
+    """
     shared = shares_tables(settings, workers)
     with workers.scope():
         model = build_model(dataset, settings, epochs, tables_apart=shared)
