@@ -144,8 +144,8 @@ def stepped(
 ) -> tuple[Any, dict[str, Any]]:
     """Returns a model after so many steps, the seconds of one and the peak memory."""
     from benchmarks.clock import StepClock
+    from tfrec.building import ready_model
     from tfrec.feeding import batches_of
-    from tfrec.training import ready_model
 
     model, *_ = ready_model(dataset, settings, epochs, workers)
     clock = StepClock()

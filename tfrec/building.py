@@ -3,13 +3,12 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.distribution.sharded_step import ShardedStep
 from tfrec.distribution.shards import Shards
-from tfrec.distribution.shareable import require_tables_shareable
+from tfrec.distribution.shareable import require_tables_shareable, shares_tables
 from tfrec.distribution.steps import ReplicatedStep, SharedAdamW, SummedAdamW
 from tfrec.distribution.workers import Workers
 from tfrec.epochs import Epochs
@@ -17,9 +16,39 @@ from tfrec.features import feature_values
 from tfrec.model import TwoTowerModel
 from tfrec.rows_apart import apart
 from tfrec.rules import count_rules
-from tfrec.schema import FIRST_ROW
 from tfrec.sparse_updates import LazyAdamW
 from tfrec.spec import ModelSpec
+from tfrec.teacher import Teacher
+from tfrec.trained import TrainedModel
+from tfrec.warm_start import Kept, begin_with
+
+
+def ready_model(
+    dataset: Dataset,
+    settings: Settings,
+    epochs: Epochs,
+    workers: Workers,
+    older: TrainedModel | None = None,
+    teacher: TrainedModel | None = None,
+) -> tuple[TwoTowerModel, Shards | None, Kept | None]:
+    """Returns a model that is ready for its first step.
+
+    Returns:
+        The model; this worker's part of its tables, where they are shared; what came over from `older`.
+    """
+    shared = shares_tables(settings, workers)
+    with workers.scope():
+        model = build_model(dataset, settings, epochs, tables_apart=shared)
+    shards = build_shards(model, settings, workers) if shared else None
+    with workers.scope():
+        if teacher is not None:
+            model.teacher = Teacher(teacher, model.spec, dataset)
+        kept = None if older is None else begin_with(model, dataset, older, shards)
+    if shards is not None:
+        compile_shards(shards, settings, epochs.steps)
+    with workers.scope():
+        compile_model(model, settings, epochs.steps, workers, shards)
+    return model, shards, kept
 
 
 def build_model(
@@ -37,10 +66,8 @@ def build_model(
     with apart(tables_apart):
         model = TwoTowerModel(spec, dtype=settings.training.precision)
         model.build()
-    counts = np.bincount(epochs.sequences.item, minlength=spec.items).astype(np.float32)
-    counts[:FIRST_ROW] = 0
     features = feature_values(dataset, spec.features, spec.feature_widths)
-    model.set_catalogue(counts / max(counts.sum(), 1), features)
+    model.set_catalogue(epochs.target_share(), features)
     if epochs.lists is not None and model.ranker is not None:
         model.ranker.head.bias.assign(epochs.lists.log_odds(settings.ranking))
     if model.query_tower.rules is not None:
@@ -53,6 +80,7 @@ def build_model(
             ordered=spec.ordered_sessions,
             within_session=within,
             discount=spec.settings.rule_discount,
+            others=epochs.others,
         )
         model.query_tower.rules.set_rules(*counted)
     return model

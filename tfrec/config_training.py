@@ -38,6 +38,11 @@ class TrainingSettings(Frozen):
     sparse_updates: bool = Field(
         False, description="move only the rows of items that a step meets: from some million items on"
     )
+    share_users: bool = Field(
+        False,
+        description="of several workers each reads its part of the users alone, for logs that fit into no "
+        "memory; false: each reads all, and they learn what one would",
+    )
     sparsity: float = Field(
         0.0,
         ge=0,

@@ -111,18 +111,24 @@ class Dataset(Facts):
             DataError: a file is missing, or one contradicts another.
         """
         facts = Facts.load(folder)
-        dataset = facts.with_sequences(
-            read_sequences(sequence_files(Path(folder), facts.schema), facts.schema)
-        )
-        if len(dataset.sequences.item) and dataset.sequences.item.max() >= dataset.items.size:
-            row = dataset.sequences.item.max()
+        sequences = read_sequences(sequence_files(Path(folder), facts.schema), facts.schema)
+        return facts.with_sequences(sequences).checked(folder)
+
+    def checked(self, folder: Path) -> "Dataset":
+        """Returns itself.
+
+        Raises:
+            DataError: events, vocabulary and catalogue do not fit together.
+        """
+        if len(self.sequences.item) and self.sequences.item.max() >= self.items.size:
+            row = self.sequences.item.max()
             raise DataError(f"{folder}: an event has item row {row}, beyond the vocabulary")
-        if len(dataset.catalogue) != len(dataset.items.values):
+        if len(self.catalogue) != len(self.items.values):
             raise DataError(
-                f"{folder}: {CATALOGUE_FILE} has {len(dataset.catalogue)} lines, the item vocabulary "
-                f"{len(dataset.items.values)}; they must be the same items in the same order"
+                f"{folder}: {CATALOGUE_FILE} has {len(self.catalogue)} lines, the item vocabulary "
+                f"{len(self.items.values)}; they must be the same items in the same order"
             )
-        return dataset
+        return self
 
     def in_rows_of(self, other: Facts) -> "Dataset":
         """Returns these events in the rows of other vocabularies, with the other's catalogue.

@@ -11,6 +11,7 @@ from tfrec.augmentation import begin_at_sessions, drop_events, mask_items, reord
 from tfrec.batches import Rows
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.distribution.summing import Alone
 from tfrec.impressions import Impressions
 from tfrec.negatives import draw_uniform
 from tfrec.packing import cut_windows
@@ -33,24 +34,41 @@ class Epochs:
         dataset: its train events are used, no others.
         settings: of the run.
         impressions: of the dataset, for tasks of ranking; those in role train are used. None: no ranking.
+        others: who have the other users' events, where the dataset is a part of the log: then each fills a
+            part of every batch. None: it is all of it.
     """
 
-    def __init__(self, dataset: Dataset, settings: Settings, impressions: Impressions | None = None) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        impressions: Impressions | None = None,
+        others: Alone | None = None,
+    ) -> None:
         self.settings = settings
+        self.others = others or Alone()
         self.items = dataset.items.size
         self.folds = settings.training.rule_folds
         self.ordered = dataset.schema.ordered_sessions
         self.gap_s = dataset.schema.session_gap_s
         self.sequences = dataset.sequences.keep(dataset.sequences.is_role("train"))
+        self.latest = self.others.most(int(self.sequences.time.max(initial=0)))
         self.lists = None
         if impressions is not None:
             kept = impressions.take(np.flatnonzero(impressions.is_role("train")))
             self.lists = RankingLists.of(kept, dataset, settings.ranking)
         # The number of rows varies a little with the cut; steps are those of an uncut first epoch.
         first = self._rows(0)[0]
-        self.steps = max(1, -(-len(first.item) // settings.training.rows))
+        self.rows = settings.training.rows // self.others.parts
+        self.steps = self.others.most(max(1, -(-len(first.item) // self.rows)))
         asides = int((first.aside >= 0).sum())
         self.lists_a_step = max(1, math.ceil(ROOM * asides / self.steps))
+
+    def target_share(self) -> np.ndarray:
+        """Returns each item's share of all training targets: [items] float32."""
+        counts = self.others.total(np.bincount(self.sequences.item, minlength=self.items)).astype(np.float32)
+        counts[:FIRST_ROW] = 0
+        return counts / max(counts.sum(), 1)
 
     def batches(self, epoch: int, shares: Sequence[int] = (0,), of: int = 1) -> Iterator[Batch]:
         """Yields `steps` batches of `rows` packed rows; the last ones are filled up with padding.
@@ -58,10 +76,11 @@ class Epochs:
         Args:
             epoch: from 0.
             shares: of every batch those that are yielded, one after another.
-            of: equal shares of its rows that a batch is cut into.
+            of: equal shares of its rows that a batch is cut into, those of other users' events among them.
         """
         rows, fold, weight = self._rows(epoch)
-        size = self.settings.training.rows
+        size, of = self.rows, of // self.others.parts
+        shares = [share - self.others.index * of for share in shares]
         random = self._random(epoch, 1)
         order = random.permutation(len(rows.item))
         order = np.append(order, np.full(max(self.steps * size - len(order), 0), -1))
@@ -106,7 +125,8 @@ class Epochs:
         return {f"list.{name}": values for name, values in found.items()}
 
     def _random(self, epoch: int, *purpose: int) -> np.random.Generator:
-        return np.random.default_rng((self.settings.seed, epoch, *purpose))
+        part = (self.others.index,) if self.others.parts > 1 else ()
+        return np.random.default_rng((self.settings.seed, epoch, *purpose, *part))
 
     def _rows(self, epoch: int) -> tuple[Rows, np.ndarray, np.ndarray]:
         """Returns an epoch's rows, and at each of their places the fold of the user and the weight."""
@@ -133,21 +153,22 @@ class Epochs:
         rows = pack_entries(sequences, lines, start[order], stop[order], self.settings.row_length)
         rows = replace(rows, aside=np.append(drawn, -1)[rows.aside])
         fold = fold_of_user(sequences.users, self.folds)[sequences.user_of_event]
-        weight = recency_weights(sequences.time, self.settings.training.half_life_days)
+        weight = recency_weights(sequences.time, self.settings.training.half_life_days, self.latest)
         # Where there is no event, position -1 finds a zero at the end.
         return rows, *(np.append(values, values.dtype.type(0))[rows.position] for values in (fold, weight))
 
 
-def recency_weights(time: np.ndarray, half_life_days: float | None) -> np.ndarray:
+def recency_weights(time: np.ndarray, half_life_days: float | None, latest: int) -> np.ndarray:
     """Returns what events count as targets: [E] float32, half as much each `half_life_days` before the last.
 
     Args:
         time: [E] unix seconds.
         half_life_days: None: all count alike.
+        latest: unix seconds of the last event.
     """
-    if half_life_days is None or not len(time):
+    if half_life_days is None:
         return np.ones(len(time), np.float32)
-    age = (time.max() - time) / SECONDS_A_DAY
+    age = (latest - time) / SECONDS_A_DAY
     return np.exp2(-age / half_life_days).astype(np.float32)
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 
+from tfrec.distribution.summing import Alone
 from tfrec.sequences import Sequences
 
 RULE_DISTANCE = 10
@@ -45,6 +46,7 @@ def count_rules(
     ordered: bool,
     within_session: bool = True,
     discount: float = 0.0,
+    others: Alone | None = None,
 ) -> tuple[Rules, Rules]:
     """Counts rules in the train events of all users, and of all but those of each fold.
 
@@ -60,6 +62,7 @@ def count_rules(
             of sessions that two items share.
         within_session: whether rules end with a session.
         discount: of popular items, where rules are chosen; see `strongest`.
+        others: who have the other parts of the log; None: the sequences are all of it.
     """
     train = sequences.keep(sequences.is_role("train"))
     fold = fold_of_user(train.users, folds)[train.user_of_event]
@@ -67,6 +70,7 @@ def count_rules(
     for number in range(folds):
         part = train.keep(fold == number)
         parts.append(rule_matrix(part, size, within_session) if ordered else together_matrix(part, size))
+    parts = (others or Alone()).matrices(parts)
     whole = sum(parts[1:], parts[0]).tocsr()
     without = [strongest(whole - part, count, discount) for part in parts]
     stacked = Rules(*(np.stack([getattr(rules, name) for rules in without]) for name in Rules._fields))

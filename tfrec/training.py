@@ -9,26 +9,23 @@ from typing import TypedDict, Unpack
 
 import keras
 
-from tfrec.building import build_model, build_shards, compile_model, compile_shards
+from tfrec.building import ready_model
 from tfrec.calibration import calibrate
 from tfrec.checkpoints import Checkpoints
 from tfrec.config import Settings
-from tfrec.dataset import Dataset
+from tfrec.distribution.portions import read_portions
 from tfrec.distribution.shard_files import SharedCheckpoints
-from tfrec.distribution.shards import Shards
-from tfrec.distribution.shareable import require_shareable, shares_tables
+from tfrec.distribution.shareable import require_shareable
+from tfrec.distribution.summing import parts_of_the_log
 from tfrec.distribution.workers import Workers
 from tfrec.epochs import Epochs
 from tfrec.errors import DataError
 from tfrec.feeding import batches_of
 from tfrec.folders import whole_folder
-from tfrec.model import TwoTowerModel
 from tfrec.pruning import Pruning
 from tfrec.ranking_lists import training_impressions
 from tfrec.run import Run
-from tfrec.teacher import Teacher
 from tfrec.trained import TrainedModel
-from tfrec.warm_start import Kept, begin_with
 from tfrec.work_folder import unfinished, work_folder
 
 LOGS = "logs"
@@ -101,7 +98,8 @@ def train_into(
     if out.exists() and not overwrite:
         raise DataError(f"{out} exists already. Name another folder, or say --overwrite.")
     with workers.together():
-        dataset = Dataset.load(dataset_folder)
+        others = parts_of_the_log(settings, workers)
+        own, dataset = read_portions(dataset_folder, settings, others.index, others.parts)
         older = None if begin_from is None else TrainedModel.load(begin_from)
         taught_by = None if teacher is None else TrainedModel.load(teacher)
         work = unfinished(out)
@@ -110,7 +108,8 @@ def train_into(
         workers.wait()
         keras.utils.set_random_seed(settings.seed)
         impressions = training_impressions(dataset_folder, dataset, settings)
-        epochs = Epochs(dataset, settings, impressions)
+        epochs = Epochs(own, settings, impressions, others)
+        del own  # of which the epochs have their train events
         model, shards, kept = ready_model(dataset, settings, epochs, workers, older, taught_by)
         folder = work / "checkpoints"
         run = Run(
@@ -135,34 +134,6 @@ def train_into(
                 trained.training["begun_with"] = kept._asdict()
             _write(trained, run, out, overwrite)
         workers.wait()
-
-
-def ready_model(
-    dataset: Dataset,
-    settings: Settings,
-    epochs: Epochs,
-    workers: Workers,
-    older: TrainedModel | None = None,
-    teacher: TrainedModel | None = None,
-) -> tuple[TwoTowerModel, Shards | None, Kept | None]:
-    """Returns a model that is ready for its first step.
-
-    Returns:
-        The model; this worker's part of its tables, where they are shared; what came over from `older`.
-    """
-    shared = shares_tables(settings, workers)
-    with workers.scope():
-        model = build_model(dataset, settings, epochs, tables_apart=shared)
-    shards = build_shards(model, settings, workers) if shared else None
-    with workers.scope():
-        if teacher is not None:
-            model.teacher = Teacher(teacher, model.spec, dataset)
-        kept = None if older is None else begin_with(model, dataset, older, shards)
-    if shards is not None:
-        compile_shards(shards, settings, epochs.steps)
-    with workers.scope():
-        compile_model(model, settings, epochs.steps, workers, shards)
-    return model, shards, kept
 
 
 def _write(trained: TrainedModel, run: Run, out: Path, overwrite: bool) -> None:

@@ -11,6 +11,8 @@ from tests.tfrec.shown import shown_to
 from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
+from tfrec.distribution.summing import parts_of_the_log
+from tfrec.distribution.workers import Workers
 from tfrec.epochs import Epochs
 from tfrec.errors import SettingsError
 from tfrec.pruning import sparsity_at
@@ -91,6 +93,7 @@ CHANGES = {
     "training.average": 0.9,
     "training.half_life_days": 0.5,
     "training.sparse_updates": True,
+    "training.share_users": True,
     "training.sparsity": 0.5,
     "training.pruning_begin": 0.1,
     "training.pruning_end": 0.9,
@@ -174,6 +177,7 @@ def fingerprint(dataset: Dataset, settings: Settings) -> dict[str, object]:
         "average": model.optimizer.ema_momentum,
         "asked": validation_positions(dataset, settings).tolist(),
         "over": run.is_over(),
+        "parts": parts_of_the_log(settings, Workers(index=0, count=2)).parts,
         "sparsity": [sparsity_at(step, settings.training, epochs.steps) for step in range(40)],
         "xla": jit,
         "precision": model.dtype_policy.name,

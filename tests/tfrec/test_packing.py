@@ -47,6 +47,6 @@ def test_ranges() -> None:
 
 def test_older_targets_count_less() -> None:
     day = 86_400
-    found = recency_weights(np.array([0, 3 * day, 4 * day]), half_life_days=2)
+    found = recency_weights(np.array([0, 3 * day, 4 * day]), 2, latest=4 * day)
     np.testing.assert_allclose(found, [0.25, 2**-0.5, 1])
-    assert recency_weights(np.array([0, day]), None).tolist() == [1, 1]
+    assert recency_weights(np.array([0, day]), None, latest=day).tolist() == [1, 1]

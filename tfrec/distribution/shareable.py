@@ -17,13 +17,19 @@ def require_shareable(settings: Settings, teacher: Path | None, workers: Workers
     """Refuses what replicas do not know how to share.
 
     Raises:
-        SettingsError: several replicas are to prune, or to learn from a teacher; several devices of a process
-            are to update rows; a batch cannot be cut into as many shares as there are replicas.
+        SettingsError: several replicas are to prune, to learn from a teacher, or to rank where each knows a
+            part of the users; several devices of a process are to update rows; a batch cannot be cut into as
+            many shares as there are replicas.
     """
     workers.require_divisible(settings.training.rows)
     if workers.replicas == 1:
         return
     asked = {"training.sparsity": settings.training.sparsity > 0, "--teacher": teacher is not None}
+    if settings.training.share_users and settings.ranking.tasks:
+        raise SettingsError(
+            "training.share_users: impressions, from which tasks of ranking learn, are read whole. "
+            "Set training.share_users=false, or train without tasks."
+        )
     for name, is_asked in asked.items():
         if is_asked:
             raise SettingsError(f"{name} is for one process; use --strategy none")

@@ -146,6 +146,23 @@ def test_workers_hold_tables_together(rich_folder: Path, alone: TrainedModel) ->
         assert ours["val_ndcg@10"] == pytest.approx(theirs["val_ndcg@10"], abs=1e-6)
 
 
+def test_workers_share_users_and_tables(rich_folder: Path, alone: TrainedModel) -> None:
+    """What is counted is counted in all of the log; each learns from its users, and both ask the same."""
+    out = rich_folder.parent / "portions"
+    more = ("training.share_users=true", "training.sparse_updates=true", "loss.negatives=sampled")
+    for process in start_two(rich_folder, out, *more, "training.epochs=2"):
+        said, _ = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, said
+    found = TrainedModel.load(out)
+    np.testing.assert_allclose(found.model.target_share, alone.model.target_share, rtol=1e-6)
+    ours, theirs = (trained.model.query_tower.rules for trained in (found, alone))
+    np.testing.assert_allclose(ours.weight, theirs.weight, rtol=1e-5)
+    np.testing.assert_allclose(ours.total, theirs.total, rtol=1e-5)
+    first, last = (entry["loss"] for entry in found.training["history"])
+    assert last < first
+    assert found.training["history"][-1]["val_ndcg@10"] > 0.3
+
+
 def test_rows_that_cannot_be_shared_are_refused(rich_folder: Path) -> None:
     from tfrec.distribution.workers import Workers
 
