@@ -56,21 +56,22 @@ def test_a_pod_has_an_account(manifests: list[Manifest], pod: Pod) -> None:
         assert only(manifests, "ServiceAccount", account)["automountServiceAccountToken"] is False
 
 
-def calls(pod: Pod) -> dict[str, list[str]]:
-    """Container: the arguments that it gives to `tfrec`, with the variables of its shell filled in."""
-    found = {}
+def calls(pod: Pod) -> list[tuple[str, list[str]]]:
+    """Containers, and what they tell `tfrec`, with the variables of their shell filled in."""
+    found = []
     for name, container in pod.containers.items():
         words = pod.words(name)
         if container["image"].startswith("tfrec-retrieval"):
-            found[name] = words
+            found.append((name, words))
         elif words[:1] == ["tfrec"]:
-            found[name] = words[1:]
+            found.append((name, words[1:]))
         elif words[:2] == ["/bin/sh", "-ec"] and container["image"].startswith("tfrec-"):
             script = re.sub(r"\$\(cat [^)]*\)", "7", words[2].replace("\\\n", " "))
             for variable, value in sorted(pod.variables(name).items(), reverse=True):  # longer names first
                 script = script.replace(f"${variable}", value)
-            (line,) = [line for line in script.splitlines() if line.strip().startswith("tfrec ")]
-            found[name] = shlex.split(line)[1:]
+            lines = [line for line in script.splitlines() if line.strip().startswith("tfrec ")]
+            assert lines, name
+            found += [(name, shlex.split(line)[1:]) for line in lines]
     return found
 
 
@@ -83,7 +84,7 @@ def test_the_program_takes_what_it_is_told(pod: Pod) -> None:
     program = typer.main.get_command(app)
     told = calls(pod)
     assert told
-    for name, words in told.items():
+    for name, words in told:
         assert words[0] in program.commands, f"{name}: tfrec has no command {words[0]}"
         program.commands[words[0]].make_context(words[0], words[1:])
 
