@@ -1,10 +1,11 @@
 """Two processes that train one model, beside one: `python -m benchmarks.workers [DATASET] [--seeds 1 2 3]`.
 
-Each seed is trained by `tfrec train` in one process, and by two on this machine (`--strategy multiworker`,
-over gRPC on loopback) with the same batch between them. In one more run of the first seed a worker is killed
-after the first epoch, and both are started again. The two share this machine's cores: their seconds say what
-talking costs, not what a second machine gives. The last line is one JSON object: NDCG@10 of test
-queries by the judge: means and spreads over seeds.
+Each seed is trained by `tfrec train` in one process, and by two on this machine (`--strategy
+multiworker`, over gRPC on loopback) with the same batch between them; both again with sparse updates, for
+which the two share the tables of items by rows; and by two that share the users as well. In one more run
+of the first seed a worker is killed after the first epoch, and both are started again. The two share this
+machine's cores: their seconds say what talking costs, not what a second machine gives. The last line is
+one JSON object: NDCG@10 of test queries by the judge: means and spreads over seeds.
 """
 
 import argparse
@@ -30,6 +31,14 @@ from tfrec.trained import TrainedModel
 
 TFREC = (sys.executable, "-c", "from tfrec.cli import main; main()")
 WORKERS = 2
+SPARSE = "training.sparse_updates=true"
+WAYS: dict[str, tuple[int, tuple[str, ...]]] = {
+    "one process": (1, ()),
+    "two processes": (WORKERS, ()),
+    "one process, sparse updates": (1, (SPARSE,)),
+    "two processes, tables shared": (WORKERS, (SPARSE,)),
+    "two processes, tables and users shared": (WORKERS, (SPARSE, "training.share_users=true")),
+}
 LOOK_S = 0.2
 
 
@@ -44,16 +53,14 @@ def main() -> None:
     )
     options = parser.parse_args()
     judge.require_judge()
-    found: dict[str, list[dict[str, float]]] = {"one process": [], "two processes": []}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         judge.prepare(options.dataset, folder)
         for seed in options.seeds:
-            words = command(options, folder, seed)
-            run(words, 1, folder / "one")
-            found["one process"].append(figures(options.dataset, folder, "one"))
-            run(words, WORKERS, folder / "two")
-            found["two processes"].append(figures(options.dataset, folder, "two"))
+            for name, (workers, changes) in WAYS.items():
+                run(command(options, folder, seed, changes), workers, folder / "model")
+                found[name].append(figures(options.dataset, folder, "model"))
             print(f"seed {seed}: {[values[-1] for values in found.values()]}", file=sys.stderr)
         words = command(options, folder, options.seeds[0])
         lost = run(words, WORKERS, folder / "killed", kill_after=1)
@@ -72,9 +79,10 @@ def main() -> None:
     )
 
 
-def command(options: argparse.Namespace, folder: Path, seed: int) -> list[str]:
+def command(options: argparse.Namespace, folder: Path, seed: int, changes: Sequence[str] = ()) -> list[str]:
     """The words of `tfrec train` but for the folder to write."""
-    settings = (f"seed={seed}", f"training.epochs={options.epochs}", f"training.patience={options.epochs}")
+    length = (f"training.epochs={options.epochs}", f"training.patience={options.epochs}")
+    settings = (f"seed={seed}", *length, *changes)
     chosen = [word for setting in settings for word in ("--set", setting)]
     config = CONFIGS / f"{options.dataset}.yaml"
     return [*TFREC, "train", str(folder / "dataset"), "--quiet", "--config", str(config), *chosen]

@@ -75,8 +75,8 @@ class LazyAdamW(keras.optimizers.AdamW):
             change = tf.cast(change * tf.cast(_of_rank(rows.met, change), change.dtype), to.dtype)
             to.scatter_add(tf.IndexedSlices(change, rows.row))
 
-        old = tf.gather(variable, rows.row)
-        m, v = (tf.gather(each[index], rows.row) for each in (self._momentums, self._velocities))
+        old = _read(variable, rows.row)
+        m, v = (_read(each[index], rows.row) for each in (self._momentums, self._velocities))
         m_change = (rows.gradient - m) * (1 - self.beta_1)
         v_change = (tf.square(rows.gradient) - v) * (1 - self.beta_2)
         change = -alpha * (m + m_change) / (tf.sqrt(v + v_change) + self.epsilon)
@@ -87,8 +87,8 @@ class LazyAdamW(keras.optimizers.AdamW):
         add(variable, change)
         if index in self._steps_known:
             average = self._model_variables_moving_average[index]
-            before = tf.gather(average, rows.row)
-            known = tf.gather(self._steps_known[index], rows.row)
+            before = _read(average, rows.row)
+            known = _read(self._steps_known[index], rows.row)
             now = tf.cast(self.iterations, tf.int32)
             caught_up = self._caught_up(before, old, now - known)
             # Keras takes the first step's weights as they are.
@@ -179,6 +179,11 @@ def met_rows(gradient: tf.IndexedSlices | tf.Tensor) -> MetRows:
 
 def _met(gradient: Any) -> MetRows:
     return gradient if isinstance(gradient, MetRows) else met_rows(gradient)
+
+
+def _read(variable: Any, rows: tf.Tensor) -> tf.Tensor:
+    """Some rows of a variable; of Keras's own TensorFlow would first read all."""
+    return tf.gather(_value(variable), rows)
 
 
 def _value(variable: Any) -> Any:

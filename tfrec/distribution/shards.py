@@ -70,7 +70,7 @@ class Shards:
             add_up: over the workers, which all come here together.
         """
         own, at = self._own(rows)
-        return add_up([_where(own, tf.gather(weight, at)) for weight in self.weights])
+        return add_up([_where(own, tf.gather(weight.value, at)) for weight in self.weights])
 
     @contextlib.contextmanager
     def given(self, rows: tf.Tensor, values: Sequence[tf.Tensor]) -> Iterator[None]:
