@@ -161,7 +161,7 @@ def build_shards(model: TwoTowerModel, settings: Settings, workers: Workers) -> 
     Raises:
         SettingsError: they cannot hold them together.
     """
-    require_tables_shareable(model.spec)
+    require_tables_shareable(model.spec, workers)
     return Shards(item_tables(model), workers.index, workers.count, settings.seed)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tfrec.config import Settings
+from tfrec.distribution.shards import part_of
 from tfrec.distribution.workers import Workers
 from tfrec.errors import SettingsError
 from tfrec.spec import ModelSpec
@@ -40,11 +41,11 @@ def require_shareable(settings: Settings, teacher: Path | None, workers: Workers
         )
 
 
-def require_tables_shareable(spec: ModelSpec) -> None:
+def require_tables_shareable(spec: ModelSpec, workers: Workers) -> None:
     """Refuses models whose tables of items workers cannot hold together.
 
     Raises:
-        SettingsError: a step meets all rows; items share rows; the model ranks.
+        SettingsError: a step meets all rows; items share rows; the model ranks; a worker would have no row.
     """
     where = "training.sparse_updates by several workers"
     if spec.full_softmax:
@@ -59,5 +60,8 @@ def require_tables_shareable(spec: ModelSpec) -> None:
     if spec.ranking.tasks:
         raise SettingsError(
             f"{where}: tasks of ranking ({', '.join(spec.ranking.tasks)}) are for one process. "
-            "Train without --ranking, or with training.sparse_updates=false."
+            "Train without them, or with training.sparse_updates=false."
         )
+    begin, end = part_of(spec.items, workers.count - 1, workers.count)
+    if begin == end:
+        raise SettingsError(f"{where}: {spec.items} items are too few for {workers.count} workers.")
