@@ -1,10 +1,10 @@
 """What the client costs whoever installs and imports it: `python -m benchmarks.client`.
 
-Builds the project's wheel, installs `tfrec[client]` (the base installation) into a fresh virtual environment,
-and reports its size without pip's own, the seconds of the installation (download and bytecode included; the
-download is served from pip's cache where there is one), and how long `import serving.client` takes in
-interpreters of their own, beside `import grpc` alone. Both imports take turns, so that other work on the
-machine meets both alike; figures are medians.
+Builds the project's wheel, installs `tfrec[client]` (the base installation) into a fresh virtual
+environment, and reports what is downloaded, its size without pip's own, the seconds of the installation
+(download and bytecode included; the download is served from pip's cache where there is one), and how long
+`import serving.client` takes in interpreters of their own, beside `import grpc` alone. Both imports take
+turns, so that other work on the machine meets both alike; figures are medians.
 """
 
 import argparse
@@ -33,14 +33,18 @@ def main(arguments: list[str] | None = None) -> None:
         place = Path(scratch)
         wheel = build_wheel(place)
         python = make_environment(place / "venv")
+        asked = f"tfrec[client] @ {wheel.as_uri()}"
+        pip(python, "download", "--dest", str(place / "downloads"), asked)
+        downloaded = sum(file.stat().st_size for file in (place / "downloads").iterdir())
         before = sizes(python)
         began = time.perf_counter()
-        pip(python, "install", f"tfrec[client] @ {wheel.as_uri()}")
+        pip(python, "install", asked)
         seconds = time.perf_counter() - began
         grown = {name: size - before.get(name, 0) for name, size in sizes(python).items()}
         imports = import_seconds(python, options.runs)
     largest = sorted(grown, key=lambda name: -grown[name])[:LARGEST]
     report(
+        downloaded_mb=_mb(downloaded),
         installed_mb=_mb(sum(grown.values())),
         largest_mb={name: _mb(grown[name]) for name in largest},
         install_seconds=round(seconds, 1),

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     require(options.model, "a trained model; `make quickstart` makes one")
     require(PEERS_PYTHON, "`make peers` creates the environment of the peers")
-    methods = [method for method in options.only if method != HNSWLIB or has_hnswlib()]
+    methods = [method for method in options.only if method not in HNSWLIB or has_hnswlib()]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         # In a process of its own: its TensorFlow would stay.

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-MARKERS = "osv^Dx*P"
+MARKERS = "osv^Dx*P<>"
 
 
 def draw(points: Sequence[dict[str, Any]], recall: float) -> Figure:

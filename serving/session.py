@@ -31,9 +31,12 @@ class GraphSession:
     def __init__(self, folder: Path, definitions: Mapping[str, Any]) -> None:
         import tensorflow as tf
 
+        threads = tf.config.threading.get_intra_op_parallelism_threads()
         config = tf.compat.v1.ConfigProto(
-            intra_op_parallelism_threads=tf.config.threading.get_intra_op_parallelism_threads(),
-            inter_op_parallelism_threads=tf.config.threading.get_inter_op_parallelism_threads(),
+            intra_op_parallelism_threads=threads,
+            # Where one thread computes an op, the caller's own computes them all: handing two thousand small
+            # ones to others costs as much as they do.
+            inter_op_parallelism_threads=-1 if threads == 1 else _inter_op_threads(),
         )
         self._definitions = definitions
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
@@ -41,10 +44,8 @@ class GraphSession:
         try:
             with self._session.graph.as_default(), _no_warnings():
                 tf.compat.v1.saved_model.loader.load(self._session, [TAG], str(folder))
-            for name, definition in definitions.items():
-                fetched = [tensor.name for tensor in definition.outputs.values()]
-                fed = [tensor.name for tensor in definition.inputs.values()]
-                self._calls[name] = self._session.make_callable(fetched, feed_list=fed)
+                for name, definition in definitions.items():
+                    self._calls[name] = _callable(self._session, definition)
         except BaseException:
             self.close()
             raise
@@ -67,6 +68,26 @@ class GraphSession:
         # looks at what is old.
         self._session.graph.Dismantle()
         give_back_freed_memory()
+
+
+def _callable(session: Any, definition: Any) -> Callable[..., list[Array]]:
+    """A call that takes arrays and gives arrays.
+
+    `Session.make_callable` would look everything up by its name each time: a millisecond of Python.
+    """
+    from tensorflow.core.protobuf import config_pb2
+
+    options = config_pb2.CallableOptions()
+    options.feed.extend(tensor.name for tensor in definition.inputs.values())
+    options.fetch.extend(tensor.name for tensor in definition.outputs.values())
+    made: Callable[..., list[Array]] = session._make_callable_from_options(options)
+    return made
+
+
+def _inter_op_threads() -> int:
+    import tensorflow as tf
+
+    return int(tf.config.threading.get_inter_op_parallelism_threads())
 
 
 @contextlib.contextmanager
