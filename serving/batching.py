@@ -103,11 +103,10 @@ class Batcher:
         pieces = [inputs] if rows <= size else padding.cut(inputs, size)
         tasks = [self._enqueue(servable, signature, piece, deadline) for piece in pieces]
         try:
-            answers = await asyncio.gather(*tasks)
+            return await tasks[0] if len(tasks) == 1 else padding.join(await asyncio.gather(*tasks))
         finally:
             for task in tasks:
                 task.cancel()
-        return answers[0] if len(answers) == 1 else padding.join(answers)
 
     @property
     def waiting(self) -> int:

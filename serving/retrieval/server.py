@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from threadpoolctl import threadpool_limits
 
 from serving import wire
 from serving.channel import Endpoint, Tls
@@ -24,6 +25,7 @@ from serving.retrieval.retriever import Retriever
 from serving.retrieval.service import RetrievalService
 from serving.retrieval.settings import RetrievalSettings
 from serving.running import run_until_told, running_in_thread
+from serving.settings import cores
 
 log = logging.getLogger("tfrec.serving")
 
@@ -49,6 +51,8 @@ class RetrievalServer:
         self.indexes = Indexes(settings.index, lambda: self.metrics.version_rejected(name))
         self._grpc = grpc_server(settings, self.metrics)
         self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="search")
+        # Searches at the same time share the cores; with a core's threads each they fight over them.
+        self._blas = threadpool_limits(max(cores() // settings.searches, 1), user_api="blas")
         self._health = HealthService()
         self._encoder: Encoder | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -105,6 +109,7 @@ class RetrievalServer:
         if self._encoder is not None:
             await self._encoder.close()
         self._pool.shutdown(wait=True)
+        self._blas.restore_original_limits()
         if self._metrics_server:
             self._metrics_server.close()
 
