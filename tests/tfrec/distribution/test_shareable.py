@@ -36,7 +36,7 @@ def test_it_is_refused(change: str, workers: Workers, message: str) -> None:
 def test_users_are_not_shared_where_impressions_are_learned_from() -> None:
     asked = settings("training.share_users=true", TASKS)
     require_shareable(asked, None, several(1, 1))
-    with pytest.raises(SettingsError, match="training.share_users: impressions.*are read whole"):
+    with pytest.raises(SettingsError, match=r"training\.share_users: impressions.*are read whole"):
         require_shareable(asked, None, several(2, 2))
 
 
