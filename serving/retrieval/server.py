@@ -51,8 +51,7 @@ class RetrievalServer:
         self.indexes = Indexes(settings.index, lambda: self.metrics.version_rejected(name))
         self._grpc = grpc_server(settings, self.metrics)
         self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="search")
-        # Searches at the same time share the cores; with a core's threads each they fight over them.
-        self._blas = threadpool_limits(max(cores() // settings.searches, 1), user_api="blas")
+        self._limits = contextlib.ExitStack()
         self._health = HealthService()
         self._encoder: Encoder | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -92,6 +91,9 @@ class RetrievalServer:
         if settings.metrics_port:
             self._metrics_server = MetricsServer(self.metrics, settings.host, settings.metrics_port)
         await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
+        # Searches at the same time share the cores; with as many threads as cores each, they fight over them.
+        threads = max(cores() // settings.searches, 1)
+        self._limits.enter_context(threadpool_limits(threads, user_api="blas"))
         await self._grpc.start()
         interval = settings.poll_interval_s
         self._tasks = [
@@ -109,7 +111,7 @@ class RetrievalServer:
         if self._encoder is not None:
             await self._encoder.close()
         self._pool.shutdown(wait=True)
-        self._blas.restore_original_limits()
+        self._limits.close()
         if self._metrics_server:
             self._metrics_server.close()
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tfrec.distribution.shards import Shards, behind
-from tfrec.distribution.steps import Tensors, of_other_replicas
+from tfrec.distribution.steps import Tensors, of_other_replicas, reported
 from tfrec.schema import PADDING_ROW
 
 SUM = tf.distribute.ReduceOp.SUM
@@ -55,9 +55,7 @@ class ShardedStep:
         dense = [None if gradient is None else next(clipped) for gradient in dense]
         self.model.optimizer.apply(dense, self.model.trainable_weights)
         self.shards.move(met, list(clipped))
-        for metric in self.model.metrics:
-            metric.update_state(loss)
-        return {"loss": loss[None]}  # as `ReplicatedStep` has it
+        return reported(self.model, loss, context.num_replicas_in_sync)  # a replica a process
 
     def _loss_and_gradients(
         self,

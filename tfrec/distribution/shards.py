@@ -35,8 +35,7 @@ class Shards:
 
     def __init__(self, tables: Sequence[RowsApart], index: int, count: int, seed: int) -> None:
         self.tables = tables
-        self.items = tables[0].shape[0]
-        self.begin, self.end = part_of(self.items, index, count)
+        self.begin, self.end = part_of(tables[0].shape[0], index, count)
         self.weights: list[keras.Variable] = []
         for number, table in enumerate(tables):
             config = table.initializer.get_config()

@@ -68,16 +68,21 @@ class ReplicatedStep:
         own, gradients = self._compute(inputs, wanted | of_other_replicas(wanted), self.model.pretraining)
         self.model.optimizer.apply(gradients, self.model.trainable_weights)
         loss = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
-        for metric in self.model.metrics:
-            metric.update_state(loss)  # the only one: Keras's mean over the steps of an epoch
-        # Of several processes Keras takes the mean over the first axis, which a scalar has not.
-        return {"loss": loss if self.processes == 1 else loss[None]}
+        return reported(self.model, loss, self.processes)
 
     def _loss_and_gradients(self, inputs: Tensors, wanted: Tensors, pretraining: bool) -> Any:
         del pretraining  # the model has it, and it is another program
         with tf.GradientTape() as tape:
             loss = self.model.compute_loss(inputs, wanted, self.model(inputs, training=True))
         return loss, tape.gradient(loss, self.model.trainable_weights)
+
+
+def reported(model: keras.Model, loss: tf.Tensor, processes: int) -> dict[str, tf.Tensor]:
+    """Returns the loss of a step as Keras wants it of so many processes, and keeps it for their mean."""
+    for metric in model.metrics:
+        metric.update_state(loss)  # the only one: Keras's mean over the steps of an epoch
+    # Of several processes Keras takes the mean over the first axis, which a scalar has not.
+    return {"loss": loss if processes == 1 else loss[None]}
 
 
 class SharedAdamW(keras.optimizers.AdamW):

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from threadpoolctl import threadpool_info
 
 from serving.retrieval.server import running
 from serving.retrieval.settings import RetrievalSettings
+from serving.settings import cores
 from tfrec.errors import DataError, SettingsError
 
 
@@ -27,6 +29,18 @@ heavy = {{"tensorflow", "keras", "pandas", "pyarrow", "tensorflow_serving"}} & s
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_searches_share_the_cores(index: Path, encoder: Any) -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    address, before = f"localhost:{encoder.port}", threads()
+    with running(RetrievalSettings(index, encoder=address, port=0, searches=2 * cores())):
+        assert threads() == {1}
+    assert threads() == before
+    with running(RetrievalSettings(index, encoder=address, port=0, searches=1)):
+        assert threads() == {cores()}
 
 
 def test_bad_settings_are_refused(index: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from tests.tfrec.datasets import write_dataset
 from tests.tfrec.test_training import settings
 from tfrec.dataset import Dataset
 from tfrec.distribution.portions import read_portions
-from tfrec.distribution.summing import Together
+from tfrec.distribution.summing import Alone, Together
 from tfrec.distribution.workers import Workers
 from tfrec.epochs import Epochs
 from tfrec.errors import DataError
@@ -40,7 +40,8 @@ class InThreads(Workers):
 
 
 def in_threads(count: int, work: Callable[[Workers], object]) -> list[object]:
-    barrier, given = threading.Barrier(count), [None] * count
+    # Workers that do not all come to the same sums fail, and wait for nobody.
+    barrier, given = threading.Barrier(count, timeout=60), [None] * count
     with ThreadPoolExecutor(count) as pool:
         return list(pool.map(lambda index: work(InThreads(index, barrier, given)), range(count)))
 
@@ -103,7 +104,19 @@ def test_what_is_counted_is_counted_in_all(folder: Path) -> None:
     expected = np.concatenate([batch[1]["item"].ravel() for batch in whole.batches(1)])
     # Cut anew in each epoch, an event or two of a user more or less are targets.
     np.testing.assert_allclose((targets > 1).sum(), (expected > 1).sum(), rtol=0.2)
-    assert not np.array_equal(batches[0][0][1]["negatives"], batches[1][0][1]["negatives"])
+
+
+def test_each_worker_has_chance_of_its_own(rich_dataset: Callable[..., Dataset]) -> None:
+    class Part(Alone):
+        def __init__(self, index: int) -> None:
+            self.index = index
+            self.parts = 2
+
+    # Of the same users, so that nothing else tells the two apart.
+    parts = [Epochs(rich_dataset(), FEW, others=Part(index)) for index in range(2)]
+    first, second = (next(epochs.batches(1, [index], 2)) for index, epochs in enumerate(parts))
+    assert not np.array_equal(first[1]["negatives"], second[1]["negatives"])
+    assert not np.array_equal(first[0]["item"], second[0]["item"])
 
 
 def test_a_file_that_cannot_be_read_is_named(rich_dataset: Callable[..., Dataset], tmp_path: Path) -> None:
