@@ -105,3 +105,17 @@ def test_dropout_acts_in_training_alone(x: np.ndarray, name: str) -> None:
     block = built(name)
     np.testing.assert_array_equal(block(x, CAUSAL, TERMS), block(x, CAUSAL, TERMS, training=False))
     assert not np.allclose(block(x, CAUSAL, TERMS, training=True), block(x, CAUSAL, TERMS))
+
+
+@pytest.mark.parametrize("name", list(BLOCKS))
+def test_places_alone_are_those_that_see_themselves_alone(x: np.ndarray, name: str) -> None:
+    block, alone = built(name), BLOCKS[name](D, H, F, 0.3, alone=True)
+    alone.build((None, None, D))
+    weights = {weight.path.partition("/")[2]: weight for weight in block.weights}
+    compared = {weight.path.partition("/")[2] for weight in block.weights} - {
+        weight.path.partition("/")[2] for weight in alone.weights
+    }
+    for weight in alone.weights:
+        weight.assign(weights[weight.path.partition("/")[2]])
+    np.testing.assert_allclose(alone(x, None, None), block(x, np.eye(4, dtype=bool)[None], None), atol=1e-6)
+    assert compared == (set() if name == "hstu" else {"attention/query/kernel", "attention/key/kernel"})

@@ -18,29 +18,39 @@ class Attention(keras.layers.Layer):
         heads: H.
         rotary: turn queries and keys by their places (Su et al. 2021, RoFormer), so that their
             product knows the distance between them.
+        alone: each position sees the key at its own place alone: its weight is 1 whatever the score would
+            be, so there are no scores.
 
     Input: queries [B, P, D], keys [B, S, D], visible [B, P, S] bool (True: seen), terms
     [H, B, P, S] float32 or None. Output: [B, P, D]. A position that sees nothing gets the mean
-    of all values, to be left out by the caller.
+    of all values, to be left out by the caller. Alone, what is visible and the terms count for nothing.
     """
 
-    def __init__(self, dimensions: int, heads: int, rotary: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, dimensions: int, heads: int, rotary: bool = False, alone: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.dimensions = dimensions
         self.heads = heads
         self.rotary = rotary
-        self.query, self.key, self.value, self.out = (
-            keras.layers.Dense(dimensions, use_bias=False, name=name, dtype=self.dtype_policy)
-            for name in ("query", "key", "value", "out")
-        )
+        self.alone = alone
+        self.query, self.key = (None, None) if alone else (self._dense("query"), self._dense("key"))
+        self.value, self.out = self._dense("value"), self._dense("out")
+
+    def _dense(self, name: str) -> keras.layers.Dense:
+        return keras.layers.Dense(self.dimensions, use_bias=False, name=name, dtype=self.dtype_policy)
 
     def build(self, input_shape: Any = None) -> None:
         for layer in (self.query, self.key, self.value, self.out):
-            layer.build((None, None, self.dimensions))
+            if layer is not None:
+                layer.build((None, None, self.dimensions))
 
     def call(
-        self, queries: tf.Tensor, keys: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None
+        self, queries: tf.Tensor, keys: tf.Tensor, visible: tf.Tensor | None, terms: tf.Tensor | None
     ) -> tf.Tensor:
+        if self.query is None or self.key is None:
+            return self.out(self.value(keys))
+        assert visible is not None
         q, k, v = (
             split_heads(x, self.heads) for x in (self.query(queries), self.key(keys), self.value(keys))
         )
@@ -60,6 +70,7 @@ class Attention(keras.layers.Layer):
             "dimensions": self.dimensions,
             "heads": self.heads,
             "rotary": self.rotary,
+            "alone": self.alone,
         }
 
 

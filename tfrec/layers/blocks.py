@@ -1,6 +1,7 @@
 """The blocks that an encoder is a stack of, one interface.
 
-Input: x [B, P, D], visible [B, P, P] bool, terms [H, B, P, P] float32 or None. Output: [B, P, D].
+Input: x [B, P, D], visible [B, P, P] bool (None where places stand alone), terms [H, B, P, P] float32 or
+None. Output: [B, P, D].
 """
 
 from typing import Any
@@ -20,6 +21,7 @@ class Block(keras.layers.Layer):
         feed_forward: hidden units of the SwiGLU layer; `HSTUBlock` has none and takes no notice.
         dropout: share of a residual's numbers that training leaves out.
         rotary: see `Attention`.
+        alone: each place sees itself alone.
     """
 
     def __init__(
@@ -29,6 +31,7 @@ class Block(keras.layers.Layer):
         feed_forward: int,
         dropout: float,
         rotary: bool = False,
+        alone: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -37,6 +40,7 @@ class Block(keras.layers.Layer):
         self.feed_forward = feed_forward
         self.dropout = dropout
         self.rotary = rotary
+        self.alone = alone
 
     def dense(self, units: int, name: str, activation: str | None = None) -> keras.layers.Dense:
         """Returns a linear layer without bias."""
@@ -53,7 +57,7 @@ class Block(keras.layers.Layer):
         return keras.layers.Dropout(self.dropout, name=name, dtype=self.dtype_policy)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("dimensions", "heads", "feed_forward", "dropout", "rotary")
+        names = ("dimensions", "heads", "feed_forward", "dropout", "rotary", "alone")
         return super().get_config() | {name: getattr(self, name) for name in names}
 
 
@@ -65,7 +69,7 @@ class TransformerBlock(Block):
         super().__init__(*args, **kwargs)
         self.norms = [self.norm(f"norm_{i}") for i in range(2)]
         self.attention = Attention(
-            self.dimensions, self.heads, self.rotary, name="attention", dtype=self.dtype_policy
+            self.dimensions, self.heads, self.rotary, self.alone, name="attention", dtype=self.dtype_policy
         )
         self.gate = self.dense(self.feed_forward, "gate", "silu")
         self.up = self.dense(self.feed_forward, "up")
@@ -79,7 +83,7 @@ class TransformerBlock(Block):
         self.down.build((None, None, self.feed_forward))
 
     def call(
-        self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None = None
+        self, x: tf.Tensor, visible: tf.Tensor | None, terms: tf.Tensor | None, training: bool | None = None
     ) -> tf.Tensor:
         normed = self.norms[0](x)
         x = self._add(0, x, normed, self.attention(normed, normed, visible, terms), training)
@@ -140,10 +144,20 @@ class HSTUBlock(Block):
             layer.build(shape)
 
     def call(
-        self, x: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None, training: bool | None = None
+        self, x: tf.Tensor, visible: tf.Tensor | None, terms: tf.Tensor | None, training: bool | None = None
     ) -> tf.Tensor:
         u, v, q, k = tf.split(self.project(self.norms[0](x)), 4, axis=-1)
         v, q, k = (split_heads(part, self.heads) for part in (v, q, k))
+        if self.alone:
+            score = tf.reduce_sum(tf.cast(q, tf.float32) * tf.cast(k, tf.float32), axis=-1, keepdims=True)
+            mixed = tf.cast(tf.nn.silu(score), v.dtype) * v
+        else:
+            mixed = self._mixed(q, k, v, visible, terms)
+        return x + self.drops[0](self.out(self.norms[1](join_heads(mixed)) * u), training=training)
+
+    def _mixed(
+        self, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, visible: tf.Tensor, terms: tf.Tensor | None
+    ) -> tf.Tensor:
         if self.rotary:
             q, k = rotate(q), rotate(k)
         scores = tf.cast(tf.matmul(q, k, transpose_b=True), tf.float32)
@@ -151,8 +165,7 @@ class HSTUBlock(Block):
             scores += tf.cast(tf.transpose(terms, [1, 0, 2, 3]), tf.float32)
         seen = tf.cast(visible, tf.float32)[:, None]
         weights = tf.nn.silu(scores) * seen / tf.maximum(tf.reduce_sum(seen, axis=-1, keepdims=True), 1.0)
-        mixed = join_heads(tf.matmul(tf.cast(weights, v.dtype), v))
-        return x + self.drops[0](self.out(self.norms[1](mixed) * u), training=training)
+        return tf.matmul(tf.cast(weights, v.dtype), v)
 
 
 BLOCKS: dict[str, type[Block]] = {

@@ -53,7 +53,13 @@ class Ranker(keras.layers.Layer):
             self.attention_norm = keras.layers.RMSNormalization(name="attention_norm", dtype=policy)
         self.blocks = [
             BLOCKS[s.block](
-                s.dimensions, s.heads, s.feed_forward, own.dropout, name=f"list_{i}", dtype=policy
+                s.dimensions,
+                s.heads,
+                s.feed_forward,
+                own.dropout,
+                alone=not self.spec.list_blocks,
+                name=f"list_{i}",
+                dtype=policy,
             )
             for i in range(max(self.spec.list_blocks, 1))
         ]
@@ -130,9 +136,7 @@ class Ranker(keras.layers.Layer):
         if self.attention is not None and self.attention_norm is not None:
             seen = tf.broadcast_to(visible[:, None], [*_shape(real), tf.shape(visible)[-1]])
             x += self.attention(self.attention_norm(x), events, seen, None)
-        together = real[:, :, None] & real[:, None, :]
-        if not self.spec.list_blocks:
-            together &= tf.eye(tf.shape(real)[1], dtype=tf.bool)
+        together = real[:, :, None] & real[:, None, :] if self.spec.list_blocks else None
         for block in self.blocks:
             x = block(x, together, None, training=training)
         x = self.norm(x)
