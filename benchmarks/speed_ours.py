@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.clock import StepClock
 from benchmarks.flops import Shape, step_flops, window_places
 from benchmarks.memory import peak_mb
+from tfrec.allocation import keep_freed_memory
 from tfrec.building import build_model, compile_model
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--warm-up", type=int, default=5, help="steps before, which are not measured")
     options = parser.parse_args()
+    keep_freed_memory()  # as `tfrec train` does
     dataset = Dataset.load(options.folder)
     settings = load_settings(options.config, options.overrides)
     if options.sequences:

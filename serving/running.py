@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from serving.listening import allow_many_connections
 from serving.settings import ListenSettings
+from tfrec.allocation import keep_freed_memory
 
 log = logging.getLogger("tfrec.serving")
 
@@ -51,6 +52,7 @@ def run_until_told(make: Callable[[], ServerT], on_start: Callable[[ServerT], No
         await server.stop()
 
     allow_many_connections()
+    keep_freed_memory()
     asyncio.run(serve())
 
 

@@ -1,0 +1,51 @@
+"""What a process keeps of the memory that it frees; each case in a process of its own."""
+
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import mmap, resource, sys
+import numpy as np
+from tfrec.allocation import give_back_freed_memory, keep_freed_memory
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * mmap.PAGESIZE >> 20
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def use():
+    before = faults()
+    array = np.empty(64 << 20, np.uint8)
+    array[:: mmap.PAGESIZE] = 1
+    return faults() - before
+
+if "keep" in sys.argv:
+    keep_freed_memory()
+    keep_freed_memory()
+first, again, kept = use(), use(), resident()
+give_back_freed_memory()
+print(first, again, kept - resident())
+"""
+
+
+def measured(*arguments: str) -> list[int]:
+    command = [sys.executable, "-c", SCRIPT, *arguments]
+    # Without NumPy's own huge pages, of which a few faults bring megabytes.
+    found = subprocess.run(
+        command, check=True, capture_output=True, text=True, env={"NUMPY_MADVISE_HUGEPAGE": "0"}
+    )
+    return [int(word) for word in found.stdout.split()]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc alone is told anything")
+def test_what_is_freed_is_there_again_and_can_be_given_back() -> None:
+    _, anew, _ = measured()
+    first, again, given_back = measured("keep")
+    assert anew > 1000  # each page of the system's is a fault again
+    assert again < 10
+    assert given_back > 50  # MiB
+    assert first > again
