@@ -11,6 +11,7 @@ from serving.signatures import Signature
 from serving.status import Code, ServingError
 from serving.tensors import Array, fill, read
 from tfrec.errors import DataError, SettingsError
+from tfrec.servable import STATES
 
 _METADATA = "signature_def"
 
@@ -80,6 +81,8 @@ class ModelStub:
         """
         request = wire.PredictRequest(model_spec=self.spec)
         request.model_spec.signature_name = signature.name
+        if any(name in signature.outputs for name in STATES):
+            request.output_filter.extend(name for name in signature.outputs if name not in STATES)
         for name, array in inputs.items():
             fill(request.inputs[name], array)
         try:

@@ -11,6 +11,7 @@ ones are padded, so that every answer is what the request alone would have got:
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def clip_sequences(inputs: Inputs, signature: Signature, max_length: int) -> dic
     length = inputs["length"]
     first = np.maximum(length - max_length, 0)
     places = first[:, None] + np.arange(max_length)
-    clipped = {name: np.take_along_axis(inputs[name], places, axis=1) for name in events}
+    clipped = {name: inputs[name][np.arange(len(length))[:, None], places] for name in events}
     return {**inputs, **clipped, "length": np.minimum(length, max_length).astype(length.dtype)}
 
 
@@ -68,7 +69,7 @@ def merge(requests: Sequence[Inputs], signature: Signature, rows: int) -> dict[s
     merged = {}
     for name, spec in signature.inputs.items():
         kind = signature.input_axis(name)
-        shape = (rows,) if kind is None else (rows, widths[kind])
+        shape = (rows, *spec.shape[1:]) if kind is None else (rows, widths[kind], *spec.shape[2:])
         merged[name] = _stack(
             [request[name] for request in requests], shape, spec.dtype, is_list=kind in _LISTS
         )
@@ -119,7 +120,7 @@ def _widths(requests: Sequence[Inputs], signature: Signature) -> dict[str, int]:
     return widths
 
 
-def _stack(arrays: Sequence[Array], shape: tuple[int, ...], dtype: str, *, is_list: bool) -> Array:
+def _stack(arrays: Sequence[Array], shape: tuple[Any, ...], dtype: str, *, is_list: bool) -> Array:
     if len(arrays) == 1 and arrays[0].shape == shape:
         return arrays[0]
     of_integers = NO_INTEGER_ID if is_list and dtype == "int64" else 0

@@ -29,8 +29,9 @@ _AXIS_NAMES = {
     "allow_item_id": ALLOWED,
     "statistic_item_id": STATISTICS,
     "candidate_item_id": CANDIDATES,
+    "retrieval_score": CANDIDATES,
 }
-_OUTPUTS_OF_EVENTS = {"own_item_id", "own_score"}
+_OUTPUTS_OF_EVENTS = {"own_item_id", "own_score", "event_state"}
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,10 @@ class Signature:
         return cls(name, _specs(proto.inputs), _specs(proto.outputs))
 
     def input_axis(self, name: str) -> str | None:
-        """What the second axis of an input counts, one of `AXIS_MEANINGS`; None where it has none."""
-        if len(self.inputs[name].shape) < 2:
+        """What the second axis of an input counts, one of `AXIS_MEANINGS`; None where it has none, or one of
+        a fixed size."""
+        shape = self.inputs[name].shape
+        if len(shape) < 2 or shape[1] is not None:
             return None
         if name.startswith(STATISTIC):
             return CANDIDATES if "candidate_item_id" in self.inputs else STATISTICS

@@ -82,7 +82,10 @@ def export(
         (folder / "assets").mkdir(exist_ok=True)
         (folder / "assets" / INFO_FILE).write_text(info.model_dump_json(indent=1), encoding="utf-8")
         trained.facts.schema.save(folder / "assets")
-        write_warmup(folder / "assets.extra" / WARMUP_FILE, warmup_requests(info, trained.facts))
+        write_warmup(
+            folder / "assets.extra" / WARMUP_FILE,
+            warmup_requests(info, trained.facts, trained.model.spec.settings.dimensions),
+        )
     return Path(out) / str(version)
 
 

@@ -8,6 +8,7 @@ from tfrec.dataset import Facts
 from tfrec.layers.relations import Tensors
 from tfrec.requests import DTYPES, Lookup
 from tfrec.schema import FIRST_ROW, PADDING_ROW, UNKNOWN_ROW
+from tfrec.servable import RANK_ENCODED
 from tfrec.spec import ModelSpec
 
 STATISTIC, CONTEXT = "statistic.", "request_context."
@@ -34,7 +35,11 @@ class ListReader(tf.Module):
 
     def specs(self, signature: str) -> dict[str, tf.TensorSpec]:
         """Returns the inputs of a signature beside the sequence, by name."""
-        ranked = {"rank": ["candidate_item_id"], "recommend": ["exclude_item_id", "allow_item_id"]}
+        ranked = {
+            "recommend": ["exclude_item_id", "allow_item_id"],
+            "rank": ["candidate_item_id"],
+            RANK_ENCODED: ["candidate_item_id"],
+        }
         wide = dict.fromkeys(ranked.get(signature, ()), self.id_dtype)
         flat = {}
         if signature in ranked and self.spec.ranking.tasks:
@@ -44,6 +49,8 @@ class ListReader(tf.Module):
             wide |= statistics
             kinds = {"categorical": tf.string, "numeric": tf.float32}
             flat = {CONTEXT + column.name: kinds[column.kind] for column in self.columns}
+        if signature == RANK_ENCODED:
+            wide["retrieval_score"] = tf.float32
         specs = {name: tf.TensorSpec([None, None], dtype, name=name) for name, dtype in wide.items()}
         return specs | {name: tf.TensorSpec([None], dtype, name=name) for name, dtype in flat.items()}
 

@@ -13,11 +13,18 @@ Signatures (all tensors batch first, dense, padded; padding may hold anything, `
     encode                          sequence inputs
                                     -> query_embedding [B, D+1], own_item_id [B, L], own_score [B, L],
                                        space [B] int64: the number of the trained model that embeds;
-                                       with rules also rule_item_id [B, R], rule_score [B, R]
+                                       with rules also rule_item_id [B, R], rule_score [B, R]; with tasks of
+                                       ranking also state [B, D], start_state [B, D+1], and
+                                       event_state [B, L, D+1]
     rank                            sequence inputs, candidate_item_id [B, C]; with tasks of ranking also
                                     statistic.NAME [B, C], request_context.NAME
                                     -> next_item [B, C]: the probability that this is the next event's item,
                                        TASK [B, C]: of each task, score [B, C]: what `recommend` orders by
+    rank_encoded                    with tasks of ranking alone: what `encode` said, state, start_state and
+                                    event_state; length, candidate_item_id [B, C], statistic.NAME [B, C] and
+                                    request_context.NAME as `rank` takes them; retrieval_score [B, C]: what
+                                    the search said of each, -inf of candidates that it cannot score
+                                    -> TASK [B, C], score [B, C]
 
 Sequence inputs, events oldest first, left-aligned, any L >= 1 (the newest `max_length` count)::
 
@@ -53,6 +60,9 @@ from tfrec.frozen import Frozen
 from tfrec.schema import IdType
 
 SIGNATURES = ("recommend", "encode", "rank")
+RANK_ENCODED = "rank_encoded"
+STATES = ("state", "start_state", "event_state")
+"""Outputs of `encode` that `rank_encoded` takes, and nobody else."""
 DEFAULT_SIGNATURE = "serving_default"
 INFO_FILE = "servable.json"
 WARMUP_FILE = "tf_serving_warmup_requests"

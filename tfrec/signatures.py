@@ -19,7 +19,8 @@ from tfrec.requests import RequestReader, sequence_specs
 from tfrec.rescoring import rescored
 from tfrec.schema import PADDING_ROW
 from tfrec.second_stage import SecondStage
-from tfrec.servable import DEFAULT_SIGNATURE, SIGNATURES
+from tfrec.sent_states import received, sent, state_specs
+from tfrec.servable import DEFAULT_SIGNATURE, RANK_ENCODED, SIGNATURES
 from tfrec.trained import TrainedModel
 
 
@@ -45,7 +46,7 @@ class _Asked(NamedTuple):
 
 
 class Servable(tf.Module):
-    """The three signatures of `tfrec.servable` over a trained model.
+    """The signatures of `tfrec.servable` over a trained model.
 
     Args:
         trained: the model and its facts.
@@ -106,7 +107,7 @@ class Servable(tf.Module):
 
         An own item's score is what `recommend` gives it, at its first place; -inf elsewhere and for
         items that are never answered. With rules also rule_item_id and rule_score [B, R], for the
-        items that rules lead to and the sequence does not hold.
+        items that rules lead to and the sequence does not hold; with tasks the states of `tfrec.sent_states`.
         """
         asked = self._ask(inputs)
         items, seconds = asked.second_item, asked.second_score
@@ -124,6 +125,8 @@ class Servable(tf.Module):
             width = [None, settings.rules * settings.rule_events]
             found["rule_item_id"] = tf.ensure_shape(ids[:, own:], width)
             found["rule_score"] = tf.ensure_shape(scores[:, own:], width)
+        if asked.query.looked_at is not None:
+            found |= sent(asked.query.looked_at)
         return found
 
     def rank(self, inputs: Tensors) -> Tensors:
@@ -134,6 +137,17 @@ class Servable(tf.Module):
         lists = self.lists.of_candidates(inputs, rows) if self.second_stage.formula else {}
         found = self.second_stage.scores(asked.query, asked.at, lists, scores)
         return found | {"next_item": tf.exp(scores - normaliser[:, None])}
+
+    def rank_encoded(self, inputs: Tensors) -> Tensors:
+        """What `encode` said, candidate_item_id, retrieval_score -> score, each task's chance: [B, C]."""
+        rows = self.lists.candidates(inputs)
+        encoded = received(inputs, self.model.query_tower.compute_dtype)
+        row = tf.range(tf.shape(rows)[0])
+        at = tf.stack([row, tf.zeros_like(row)], axis=-1)
+        query = Query(inputs["retrieval_score"], None, None, encoded)
+        return self.second_stage.scores(
+            query, at, self.lists.of_candidates(inputs, rows), inputs["retrieval_score"]
+        )
 
     def _left_out(self, asked: _Asked) -> tf.Tensor:
         """[B, P or 2 P] int32, rows of the sequence that are never answered; PADDING_ROW elsewhere."""
@@ -151,13 +165,15 @@ class Servable(tf.Module):
 
     def signatures(self, facts: Facts) -> dict[str, Callable[..., Tensors]]:
         """Returns the concrete functions by signature name."""
-        specs = sequence_specs(facts.schema, self.model.spec)
+        sequence = sequence_specs(facts.schema, self.model.spec)
+        specs = {name: sequence | self.lists.specs(name) for name in SIGNATURES}
+        if self.model.spec.ranking.tasks:
+            states = state_specs(self.model.spec.settings.dimensions)
+            specs[RANK_ENCODED] = states | self.lists.specs(RANK_ENCODED)
         # As one dictionary, which keeps input names that are no Python names (`context.NAME`).
         found = {
-            name: tf.function(
-                getattr(self, name), input_signature=[specs | self.lists.specs(name)]
-            ).get_concrete_function()
-            for name in SIGNATURES
+            name: tf.function(getattr(self, name), input_signature=[inputs]).get_concrete_function()
+            for name, inputs in specs.items()
         }
         return found | {DEFAULT_SIGNATURE: found["recommend"]}
 

@@ -7,15 +7,21 @@ import numpy as np
 import tensorflow as tf
 
 from tfrec.dataset import Facts
-from tfrec.servable import DEFAULT_SIGNATURE, SIGNATURES, ServableInfo
+from tfrec.servable import DEFAULT_SIGNATURE, RANK_ENCODED, SIGNATURES, ServableInfo
 
 BATCH_SIZES = (1, 8, 64)
 CANDIDATES = 32
 Arrays = dict[str, np.ndarray]
 
 
-def warmup_requests(info: ServableInfo, facts: Facts) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """Yields (signature, inputs): a full-length and a short sequence of popular items, in batches."""
+def warmup_requests(info: ServableInfo, facts: Facts, dimensions: int) -> Iterator[tuple[str, Arrays]]:
+    """Yields (signature, inputs): a full-length and a short sequence of popular items, in batches.
+
+    Args:
+        info: of the servable.
+        facts: of the dataset.
+        dimensions: D of the model.
+    """
     ids = facts.items.values[: info.max_length]
     for users in BATCH_SIZES:
         for events in (info.max_length, 1):
@@ -24,6 +30,15 @@ def warmup_requests(info: ServableInfo, facts: Facts) -> Iterator[tuple[str, dic
     sequence = sequence_of(info, np.resize(ids, info.max_length), facts.schema.last_time, 1)
     for name in SIGNATURES:
         yield name, sequence | _lists(info, name, ids, 1)
+    if len(info.tasks) > 1:
+        lists = _lists(info, "rank", ids, 1)
+        states = {
+            "state": np.zeros((1, dimensions), np.float32),
+            "start_state": np.ones((1, dimensions + 1), np.float32),
+            "event_state": np.ones((1, info.max_length, dimensions + 1), np.float32),
+            "retrieval_score": np.zeros(lists["candidate_item_id"].shape, np.float32),
+        }
+        yield RANK_ENCODED, states | lists | {"length": sequence["length"]}
 
 
 def _lists(info: ServableInfo, signature: str, ids: np.ndarray, users: int) -> dict[str, np.ndarray]:

@@ -14,13 +14,14 @@ from serving.retrieval.candidates import find
 from serving.retrieval.encoder import Encoder, Prediction, Signatures
 from serving.retrieval.fallback import FallbackAnswers
 from serving.retrieval.indexes import Indexes
-from serving.retrieval.second_stage import answers, key_of, rank_inputs
+from serving.retrieval.second_stage import answers, encoded_inputs, key_of, rank_inputs
 from serving.signatures import STATISTIC, Signature
 from serving.status import Code, ServingError
 from serving.tensors import Array
+from tfrec.index.exact import Found
 from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index
-from tfrec.servable import no_item
+from tfrec.servable import RANK_ENCODED, no_item
 
 log = logging.getLogger("tfrec.serving")
 
@@ -95,7 +96,7 @@ class Retriever:
         ranked = None
         if index.info.has_formula:
             with self._metrics.timed("rank"):
-                ranked = await self._rank(encoded.version, signatures, index, inputs, found, deadline)
+                ranked = await self._rank(encoded, signatures, index, inputs, (found, scores), deadline)
         keys = [key_of(inputs, user) for user in range(rows)] if index.info.answers.explore else [0] * rows
         outputs = await self._run(deadline, answers, index, found, scores, ranked, keys, k)
         self._fallback.remember(inputs, outputs)
@@ -126,25 +127,28 @@ class Retriever:
 
     async def _rank(
         self,
-        version: int,
+        encoded: Prediction,
         signatures: Signatures,
         index: Index,
         inputs: Mapping[str, Array],
-        found: Array,
+        retrieved: Found,
         deadline: float,
     ) -> Mapping[str, Array]:
+        found, scores = retrieved
         # A user without candidates is nobody's to rank, and would fail the others.
         some = np.flatnonzero((found != NO_ROW).any(axis=1))
         ranked: dict[str, Array] = {}
         if len(some):
             nothing = no_item(index.info.item_id_type)
             candidates = index.raw(found[some], nothing if isinstance(nothing, int) else nothing.encode())
-            signature = signatures.by_name["rank"]
-            _require(signature, inputs)
-            asked = rank_inputs(signature, {name: array[some] for name, array in inputs.items()}, candidates)
+            # Servables of earlier versions encode the sequence again.
+            signature = signatures.by_name.get(RANK_ENCODED, signatures.by_name["rank"])
+            given = {**inputs} | encoded_inputs(signature, inputs["length"], encoded.outputs, scores)
+            _require(signature, given)
+            asked = rank_inputs(signature, {name: array[some] for name, array in given.items()}, candidates)
             # By the version that embedded the query: another one has other probabilities.
             spec = wire.ModelSpec()
-            spec.version.value = version
+            spec.version.value = encoded.version
             ranked |= (await self._encoder.predict(spec, signature, asked, len(some), deadline)).outputs
         outputs = {}
         for name in ("score", *index.info.tasks):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from serving import padding
 from serving.loading import load_servable
-from serving.signatures import Signature
+from serving.signatures import Signature, TensorSpec
 
 MAX_LENGTH = 4
 
@@ -100,3 +100,27 @@ def test_pieces_make_up_the_request(inputs: dict[str, np.ndarray], size: int) ->
     joined = padding.join(pieces)
     for name, array in inputs.items():
         np.testing.assert_array_equal(joined[name], array)
+
+
+def test_states_of_events_are_laid_side_by_side() -> None:
+    tensors = {"event_state": (None, None, 3), "length": (None,), "state": (None, 2)}
+    signature = Signature(
+        "rank_encoded", {name: TensorSpec("float32", shape) for name, shape in tensors.items()}, {}
+    )
+    random = np.random.default_rng(0)
+    requests = [
+        {
+            "event_state": random.normal(size=(1, events, 3)).astype(np.float32),
+            "length": np.ones(1, np.float32),
+            "state": random.normal(size=(1, 2)).astype(np.float32),
+        }
+        for events in (2, 5)
+    ]
+    merged = padding.merge(requests, signature, 2)
+    assert merged["event_state"].shape == (2, 5, 3)
+    np.testing.assert_array_equal(merged["event_state"][0, :2], requests[0]["event_state"][0])
+    assert not merged["event_state"][0, 2:].any()
+    np.testing.assert_array_equal(merged["state"], np.concatenate([one["state"] for one in requests]))
+    # Too many, as of an encoder without a limit: the newest count.
+    clipped = padding.clip_sequences(requests[1] | {"length": np.int32([5])}, signature, 4)
+    np.testing.assert_array_equal(clipped["event_state"], requests[1]["event_state"][:, 1:])

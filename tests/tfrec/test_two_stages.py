@@ -17,7 +17,7 @@ from tfrec.export import export
 from tfrec.query import Query
 from tfrec.ranking_prediction import RankingPredictor
 from tfrec.schema import PADDING_ROW
-from tfrec.servable import no_item
+from tfrec.servable import STATES, no_item
 from tfrec.settings_file import known_keys
 from tfrec.trained import TrainedModel
 from tfrec.two_stage_prediction import TwoStagePredictor
@@ -49,6 +49,31 @@ def test_lists_of_unlike_length_are_ranked_as_alone(ranked: Ranked) -> None:
     for name, values in whole.items():
         np.testing.assert_allclose(padded[name][:, :CANDIDATES], values, rtol=1e-5, atol=1e-7)
         assert (padded[name][:, CANDIDATES:] == 0).all()
+
+
+def test_what_was_encoded_is_ranked_as_the_sequence_is(ranked: Ranked) -> None:
+    asked = of_known(ranked)
+    sequence, lists = asked_at(ranked, asked), candidates_of(ranked, asked)
+    settings = ("answers.unknown_candidates=rank", "answers.formula=click * order ** 0.5")
+    expected = ranked.ask("rank", sequence | lists, *settings)
+    encoded = ranked.ask("encode", sequence, *settings)
+    assert encoded["event_state"].shape[:2] == sequence["item_id"].shape
+    states = {name: encoded[name] for name in STATES}
+    # A batch is as wide as its widest sequence, and what it is filled with may look like an event.
+    states["event_state"] = np.pad(states["event_state"], [(0, 0), (0, 2), (0, 0)], constant_values=1.0)
+    of_request = {name: sequence[name] for name in ("length", "request_context.device")}
+    known = lists["candidate_item_id"] != -5
+    rows = ranked.dataset.items.rows(lists["candidate_item_id"])
+    candidates = ranked.trained.model.candidate_tower.table().numpy()[rows]
+    products = np.einsum("ud,ucd->uc", encoded["query_embedding"], candidates)
+    # A chance is that of the score; what is scored a second way as well has more than its product.
+    chances = np.log(np.where(known, expected["next_item"], 1.0))
+    normaliser = np.max(np.where(known, products - chances, -np.inf), axis=1, keepdims=True)
+    scores = np.where(known, chances + normaliser, -np.inf)
+    found = ranked.ask("rank_encoded", states | of_request | lists | {"retrieval_score": scores}, *settings)
+    assert found.keys() == {"click", "order", "score"}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-3, atol=1e-6)
 
 
 def test_what_the_catalogue_does_not_have_is_ranked_by_what_is_known_of_it(ranked: Ranked) -> None:

@@ -34,7 +34,8 @@ class Attention(keras.layers.Layer):
         self.heads = heads
         self.rotary = rotary
         self.alone = alone
-        self.query, self.key = (None, None) if alone else (self._dense("query"), self._dense("key"))
+        self.query = None if alone else self._dense("query")
+        self.key = None if alone else self._dense("key")
         self.value, self.out = self._dense("value"), self._dense("out")
 
     def _dense(self, name: str) -> keras.layers.Dense:

@@ -1,15 +1,19 @@
 """Both stages and rules, of a model with tasks: as the servable's graph has them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tensorflow.core.protobuf import saved_model_pb2
 
 from tests.serving.retrieval.asking import Ask, Asked, ranking_of
-from tests.tfrec.ranked import KNOWN_OF, K, Ranked, recommended
+from tests.tfrec.asking import nothing
+from tests.tfrec.ranked import KNOWN_OF, K, Ranked, of_known, recommended
 from tfrec.errors import SettingsError
 from tfrec.export import export
 from tfrec.indexing import index_model
+from tfrec.servable import RANK_ENCODED, WARMUP_FILE
 
 ANSWERS = {
     "two stages": (),
@@ -51,6 +55,27 @@ def test_both_stages_are_those_of_the_servable(
     np.testing.assert_array_equal(found["item_id"], expected["item_id"])
     for name in ("score", "click", "order"):
         np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+
+
+def test_servables_that_rank_sequences_alone_are_asked_for_that(
+    ranked: Ranked, ask: Ask, servable: Path, tmp_path: Path
+) -> None:
+    older = tmp_path / "shop"
+    shutil.copytree(servable, older)
+    (version,) = older.iterdir()
+    saved = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
+    del saved.meta_graphs[0].signature_def[RANK_ENCODED]
+    (version / "saved_model.pb").write_bytes(saved.SerializeToString())
+    (version / "assets.extra" / WARMUP_FILE).unlink()
+    users = len(of_known(ranked))
+    sequence = ranking_of(ranked) | {"statistic_item_id": nothing(users)}
+    sequence["statistic.click_6h"] = np.zeros((users, 0), np.float32)
+    found = [
+        served(ranked, ask, folder, tmp_path / f"index {number}").predict(sequence)
+        for number, folder in enumerate((older, servable))
+    ]
+    np.testing.assert_array_equal(found[0]["item_id"], found[1]["item_id"])
+    np.testing.assert_allclose(found[0]["score"], found[1]["score"], atol=1e-5)
 
 
 def test_a_user_without_candidates_fails_nobody(
