@@ -49,7 +49,7 @@ def _inputs(servable: Servable, users: int, length: int) -> dict[str, Array]:
     signature = servable.signatures["recommend"]
     inputs = {}
     for name, spec in signature.inputs.items():
-        axis = signature.input_axis(name)
+        axis = signature.input_axes[name]
         shape = (users,) if axis is None else (users, length if axis == SEQUENCE else 0)
         inputs[name] = np.full(shape, b"" if spec.dtype == "string" else 0, array_dtype(spec.dtype))
     return inputs

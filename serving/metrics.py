@@ -93,8 +93,11 @@ class Metrics:
     @contextmanager
     def running(self) -> Iterator[None]:
         """While the block runs, one request more counts as running."""
-        with self._running.track_inprogress():
+        self._running.inc()
+        try:
             yield
+        finally:
+            self._running.dec()
 
     def request(self, method: str, signature: str, code: str, seconds: float) -> None:
         """Counts a request that has ended.

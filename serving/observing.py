@@ -7,8 +7,8 @@ holds goes into the log, so no ids of users or items do.
 
 import asyncio
 import logging
+import os
 import time
-import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -106,7 +106,7 @@ class Observer(grpc.aio.ServerInterceptor):
     @contextmanager
     def _watching(self, method: str, context: Any) -> Iterator[None]:
         given = dict(context.invocation_metadata() or ()).get(REQUEST_ID, "")
-        observed = Observed(method, str(given)[:_LONGEST_ID] or uuid.uuid4().hex)
+        observed = Observed(method, str(given)[:_LONGEST_ID] or os.urandom(16).hex())
         _observed.set(observed)
         context.set_trailing_metadata(((REQUEST_ID, observed.request_id),))
         granted = context.time_remaining()

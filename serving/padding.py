@@ -32,10 +32,11 @@ _SHORT = 32
 def clip_sequences(inputs: Inputs, signature: Signature, max_length: int) -> dict[str, Array]:
     """Keeps the newest `max_length` events of each row, all that counts; so one long request does not
     widen a batch. Where outputs have an axis of events (`encode`) nothing is cut."""
-    events = [name for name in inputs if signature.input_axis(name) == SEQUENCE]
-    outputs_follow = any(signature.output_axis(name) == SEQUENCE for name in signature.outputs)
-    if outputs_follow or not events or inputs[events[0]].shape[1] <= max_length:
+    widest = signature.of_each_axis.get(SEQUENCE)
+    outputs_follow = SEQUENCE in signature.output_axes.values()
+    if outputs_follow or widest is None or inputs[widest].shape[1] <= max_length:
         return dict(inputs)
+    events = [name for name in inputs if signature.input_axes[name] == SEQUENCE]
     length = inputs["length"]
     first = np.maximum(length - max_length, 0)
     places = first[:, None] + np.arange(max_length)
@@ -68,7 +69,7 @@ def merge(requests: Sequence[Inputs], signature: Signature, rows: int) -> dict[s
             widths[axis] = bucket(widths[axis])
     merged = {}
     for name, spec in signature.inputs.items():
-        kind = signature.input_axis(name)
+        kind = signature.input_axes[name]
         shape = (rows, *spec.shape[1:]) if kind is None else (rows, widths[kind], *spec.shape[2:])
         merged[name] = _stack(
             [request[name] for request in requests], shape, spec.dtype, is_list=kind in _LISTS
@@ -80,15 +81,14 @@ def split(
     outputs: Mapping[str, Array], requests: Sequence[Inputs], signature: Signature
 ) -> list[dict[str, Array]]:
     """The answers of a batch, one a request, in their order."""
-    axes = {name: signature.output_axis(name) for name in outputs}
+    axes = {name: axis for name, axis in signature.output_axes.items() if axis and name in outputs}
     answers, first = [], 0
     for request in requests:
-        widths = _widths([request], signature)
         last = first + _rows(request)
-        answer = {}
-        for name, array in outputs.items():
-            kind = axes[name]
-            answer[name] = array[first:last] if kind is None else array[first:last, : widths[kind]]
+        answer = {name: array[first:last] for name, array in outputs.items()}
+        if axes:
+            widths = _widths([request], signature)
+            answer |= {name: answer[name][:, : widths[axis]] for name, axis in axes.items()}
         answers.append(answer)
         first = last
     return answers
@@ -113,11 +113,10 @@ def _rows(inputs: Inputs) -> int:
 
 def _widths(requests: Sequence[Inputs], signature: Signature) -> dict[str, int]:
     """The widest second axis of each kind."""
-    widths: dict[str, int] = {}
-    for name in signature.inputs:
-        if axis := signature.input_axis(name):
-            widths[axis] = max(widths.get(axis, 0), *(request[name].shape[1] for request in requests))
-    return widths
+    return {
+        axis: max([request[name].shape[1] for request in requests])
+        for axis, name in signature.of_each_axis.items()
+    }
 
 
 def _stack(arrays: Sequence[Array], shape: tuple[Any, ...], dtype: str, *, is_list: bool) -> Array:

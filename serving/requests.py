@@ -37,11 +37,12 @@ def read_request(request: Any, signature: Signature) -> tuple[dict[str, Array], 
     _check_names(request.inputs, signature)
     inputs = {}
     sizes: dict[str, tuple[str, int]] = {}
+    axes = signature.input_axes
     for name, spec in signature.inputs.items():
-        inputs[name] = _read_input(name, request.inputs[name], spec)
-        shape = inputs[name].shape
+        inputs[name] = array = _read_input(name, request.inputs[name], spec)
+        shape = array.shape
         _check_same(sizes, "B", "users", name, shape[0])
-        if axis := signature.input_axis(name):
+        if axis := axes[name]:
             _check_same(sizes, axis, AXIS_MEANINGS[axis], name, shape[1])
     rows = sizes["B"][1]
     if rows == 0:
@@ -57,7 +58,9 @@ def outputs_wanted(request: Any, signature: Signature) -> list[str]:
     Raises:
         ServingError: INVALID_ARGUMENT, where the filter names an unknown output, or one twice.
     """
-    wanted = list(request.output_filter) or list(signature.outputs)
+    wanted = list(request.output_filter)
+    if not wanted:
+        return list(signature.outputs)
     for place, name in enumerate(wanted):
         if name not in signature.outputs:
             raise _invalid(
@@ -83,24 +86,22 @@ def _read_input(name: str, proto: Any, spec: TensorSpec) -> Array:
         array = read(proto)
     except DataError as error:
         raise _invalid(f'input "{name}" {error}') from None
-    fits = len(array.shape) == len(spec.shape) and all(
-        size in (None, got) for size, got in zip(spec.shape, array.shape, strict=True)
-    )
-    if not fits or not array.shape:
+    if not array.shape or not spec.fits(array.shape):
         raise _invalid(f'input "{name}": expected {spec}, found {found} {list(array.shape)}')
     return array
 
 
 def _check_names(found: Mapping[str, Any], signature: Signature) -> None:
     expected = signature.inputs
+    if len(found) == len(expected) and all(name in found for name in expected):
+        return
     extra, missing = sorted(set(found) - set(expected)), sorted(set(expected) - set(found))
-    if extra or missing:
-        raise _invalid(
-            f"input size does not match signature: {len(found)}!={len(expected)} "
-            f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}. "
-            f'Signature "{signature.name}" takes '
-            + ", ".join(f'"{name}" {spec}' for name, spec in expected.items())
-        )
+    raise _invalid(
+        f"input size does not match signature: {len(found)}!={len(expected)} "
+        f"Sent extra: {{{','.join(extra)}}}. Missing but required: {{{','.join(missing)}}}. "
+        f'Signature "{signature.name}" takes '
+        + ", ".join(f'"{name}" {spec}' for name, spec in expected.items())
+    )
 
 
 def _check_same(sizes: dict[str, tuple[str, int]], axis: str, meaning: str, name: str, size: int) -> None:
@@ -113,9 +114,8 @@ def _check_same(sizes: dict[str, tuple[str, int]], axis: str, meaning: str, name
 
 
 def _check_lengths(length: Array, events: int) -> None:
-    wrong = (length < 0) | (length > events)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
+    if length.min() < 0 or length.max() > events:
+        row = int(np.flatnonzero((length < 0) | (length > events))[0])
         raise _invalid(
             f'input "length": expected 0 to {events}, the events of the request, '
             f"found {length[row]} in row {row}"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from serving.tensors import dtype_name
@@ -41,6 +42,12 @@ class TensorSpec:
     dtype: str
     shape: tuple[int | None, ...]
 
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether an array of this shape is such a tensor."""
+        return len(shape) == len(self.shape) and all(
+            wanted is None or wanted == size for wanted, size in zip(self.shape, shape, strict=True)
+        )
+
     def __str__(self) -> str:
         return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"
 
@@ -58,9 +65,23 @@ class Signature:
         """Reads a SignatureDef, official or of `serving.wire`."""
         return cls(name, _specs(proto.inputs), _specs(proto.outputs))
 
-    def input_axis(self, name: str) -> str | None:
-        """What the second axis of an input counts, one of `AXIS_MEANINGS`; None where it has none, or one of
-        a fixed size."""
+    @cached_property
+    def input_axes(self) -> Mapping[str, str | None]:
+        """What the second axis of each input counts, one of `AXIS_MEANINGS`; None where it has none, or one
+        of a fixed size."""
+        return {name: self._input_axis(name) for name in self.inputs}
+
+    @cached_property
+    def of_each_axis(self) -> Mapping[str, str]:
+        """An input that has each axis; all that have it are of one width in a request."""
+        return {axis: name for name, axis in self.input_axes.items() if axis}
+
+    @cached_property
+    def output_axes(self) -> Mapping[str, str | None]:
+        """What the second axis of each output counts, where its size follows the request's; else None."""
+        return {name: self._output_axis(name) for name in self.outputs}
+
+    def _input_axis(self, name: str) -> str | None:
         shape = self.inputs[name].shape
         if len(shape) < 2 or shape[1] is not None:
             return None
@@ -68,8 +89,7 @@ class Signature:
             return CANDIDATES if "candidate_item_id" in self.inputs else STATISTICS
         return _AXIS_NAMES.get(name, SEQUENCE)
 
-    def output_axis(self, name: str) -> str | None:
-        """What the second axis of an output counts, where its size follows the request's; else None."""
+    def _output_axis(self, name: str) -> str | None:
         spec = self.outputs[name]
         if len(spec.shape) < 2 or spec.shape[1] is not None:
             return None

@@ -72,15 +72,14 @@ def read(proto: Any) -> Array:
     if proto.dtype not in _KINDS:
         raise DataError(f"has the dtype {dtype_name(proto.dtype)}, which no servable takes")
     name, kind, field = _KINDS[proto.dtype]
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    count = _count(shape, unknown_rank=proto.tensor_shape.unknown_rank)
-    if proto.tensor_content and kind is not np.object_:
+    given, content = proto.tensor_shape, proto.tensor_content
+    shape = tuple([dim.size for dim in given.dim])
+    count = _count(shape, unknown_rank=given.unknown_rank)
+    if content and kind is not np.object_:
         expected = count * np.dtype(kind).itemsize
-        if len(proto.tensor_content) != expected:
-            raise DataError(
-                f"holds {len(proto.tensor_content)} bytes, where {name} {list(shape)} has {expected}"
-            )
-        return np.frombuffer(proto.tensor_content, kind).reshape(shape)
+        if len(content) != expected:
+            raise DataError(f"holds {len(content)} bytes, where {name} {list(shape)} has {expected}")
+        return np.frombuffer(content, kind).reshape(shape)
     values = getattr(proto, field)
     if len(values) == count:
         return np.array(values[:], kind).reshape(shape)
@@ -92,7 +91,7 @@ def read(proto: Any) -> Array:
 
 
 def _count(shape: Sequence[int], *, unknown_rank: bool) -> int:
-    if unknown_rank or any(size < 0 for size in shape):
+    if unknown_rank or min(shape, default=0) < 0:
         raise DataError(
             f"has the shape {'of unknown rank' if unknown_rank else list(shape)}, not a known one"
         )

@@ -126,9 +126,9 @@ def _as_asked(
     outputs: Mapping[str, Array], inputs: Mapping[str, Array], signature: Signature
 ) -> dict[str, Array]:
     """Outputs as wide as the request: TensorFlow Serving gives them as wide as the batch."""
-    widths = {signature.input_axis(name): array.shape[1] for name, array in inputs.items() if array.ndim > 1}
+    widths = {signature.input_axes[name]: array.shape[1] for name, array in inputs.items() if array.ndim > 1}
     found = {}
     for name, array in outputs.items():
-        axis = signature.output_axis(name) if name in signature.outputs else None
+        axis = signature.output_axes[name] if name in signature.outputs else None
         found[name] = array if axis is None else array[:, : widths[axis]]
     return found
