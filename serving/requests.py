@@ -114,11 +114,12 @@ def _check_same(sizes: dict[str, tuple[str, int]], axis: str, meaning: str, name
 
 
 def _check_lengths(length: Array, events: int) -> None:
-    if length.min() < 0 or length.max() > events:
+    given = length.tolist()
+    if min(given) < 0 or max(given) > events:
         row = int(np.flatnonzero((length < 0) | (length > events))[0])
         raise _invalid(
             f'input "length": expected 0 to {events}, the events of the request, '
-            f"found {length[row]} in row {row}"
+            f"found {given[row]} in row {row}"
         )
 
 

@@ -52,7 +52,7 @@ def run_until_told(make: Callable[[], ServerT], on_start: Callable[[ServerT], No
         await server.stop()
 
     allow_many_connections()
-    keep_freed_memory()
+    keep_freed_memory(one_arena=False)
     asyncio.run(serve())
 
 

@@ -16,22 +16,28 @@ SHARE = 4
 _keeps = False
 
 
-def keep_freed_memory() -> None:
+def keep_freed_memory(*, one_arena: bool = True) -> None:
     """Lets this process keep what it frees, instead of giving it back to the system, and have huge pages.
 
     Steps of a training and batches of requests ask for the same hundreds of megabytes again and again. Taken
     from the system each time, their pages are cleared and mapped each time, which takes as long as a matrix
-    product that fills them. All threads share one arena, since those of single threads give back what is free
-    whatever they are told.
+    product that fills them.
 
     To be called before TensorFlow begins its threads, by a program whose process this is; a second call
     changes nothing. Without effect where the C library is not glibc.
+
+    Args:
+        one_arena: for all threads, since those of single threads give back what is free at their end whatever
+            they are told. Not for servers, whose threads ask for little things all the time, and would wait
+            for each other.
     """
     global _keeps
     mallopt = _of_glibc("mallopt")
     if mallopt is not None and not _keeps:
         _keeps = True
-        for parameter, value in ((ARENAS, 1), (MMAPS, 0), (TRIM, NEVER), (TOP_PAD, 64 * MIB)):
+        if one_arena:
+            mallopt(ARENAS, 1)
+        for parameter, value in ((MMAPS, 0), (TRIM, NEVER), (TOP_PAD, 64 * MIB)):
             mallopt(parameter, value)
         _ask_for_huge_pages()
 
