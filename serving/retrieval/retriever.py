@@ -21,7 +21,7 @@ from serving.tensors import Array
 from tfrec.index.exact import Found
 from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index
-from tfrec.servable import RANK_ENCODED, no_item
+from tfrec.servable import RANK_ENCODED, STATES, no_item
 
 log = logging.getLogger("tfrec.serving")
 
@@ -141,9 +141,12 @@ class Retriever:
         if len(some):
             nothing = no_item(index.info.item_id_type)
             candidates = index.raw(found[some], nothing if isinstance(nothing, int) else nothing.encode())
-            # Servables of earlier versions encode the sequence again.
-            signature = signatures.by_name.get(RANK_ENCODED, signatures.by_name["rank"])
-            given = {**inputs} | encoded_inputs(signature, inputs["length"], encoded.outputs, scores)
+            signature, known = signatures.by_name["rank"], {}
+            # What an earlier version has exported encodes the sequence again.
+            if RANK_ENCODED in signatures.by_name and encoded.outputs.keys() >= set(STATES):
+                signature = signatures.by_name[RANK_ENCODED]
+                known = encoded_inputs(inputs["length"], encoded.outputs, scores)
+            given = {**inputs, **known}
             _require(signature, given)
             asked = rank_inputs(signature, {name: array[some] for name, array in given.items()}, candidates)
             # By the version that embedded the query: another one has other probabilities.

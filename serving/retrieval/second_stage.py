@@ -11,7 +11,7 @@ from serving.signatures import STATISTIC, Signature
 from serving.tensors import Array, array_dtype
 from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index, Rows
-from tfrec.servable import RANK_ENCODED, STATES, no_item
+from tfrec.servable import STATES, no_item
 
 
 def rank_inputs(signature: Signature, inputs: Mapping[str, Array], candidates: Array) -> dict[str, Array]:
@@ -37,18 +37,15 @@ def rank_inputs(signature: Signature, inputs: Mapping[str, Array], candidates: A
 
 
 def encoded_inputs(
-    signature: Signature, length: Array, encoded: Mapping[str, Array], scores: NDArray[np.float32]
+    length: Array, encoded: Mapping[str, Array], scores: NDArray[np.float32]
 ) -> dict[str, Array]:
-    """Returns the inputs of `rank_encoded` that are known by then; nothing, where it is `rank` that ranks.
+    """Returns the inputs of `rank_encoded` that are known by then.
 
     Args:
-        signature: that ranks.
         length: [B] int32, events of the request.
         encoded: outputs of `encode`.
         scores: [B, C] float32 of the candidates, by the search.
     """
-    if signature.name != RANK_ENCODED:
-        return {}
     states = {name: encoded[name] for name in STATES}
     # Of a longer sequence the newest events alone were encoded.
     kept = np.minimum(length, states["event_state"].shape[1], dtype=length.dtype)
