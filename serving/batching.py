@@ -6,24 +6,20 @@ batch, so batches grow with the load by themselves.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from serving import padding
+from serving.computing import Answer, compute
 from serving.loading import Servable
 from serving.metrics import Metrics
 from serving.settings import BatchSettings
 from serving.signatures import Signature
 from serving.status import Code, ServingError
 from serving.tensors import Array
-
-Answer = dict[str, Array]
-
-_LONGEST_COMPLAINT = 500
-_PLACES = ("Graph execution error", "Detected at node", "<stack traces unavailable>", 'File "', "[[{{node")
+from serving.waiting import Queue, Task
 
 
 @dataclass
@@ -33,28 +29,6 @@ class BatchStats:
     batches: int = 0
     users: int = 0
     padded_users: int = 0
-
-
-@dataclass(eq=False)
-class _Task:
-    """A piece of a request that waits for its answer."""
-
-    inputs: Mapping[str, Array]
-    rows: int
-    since: float
-    deadline: float
-    answer: "asyncio.Future[Answer]"
-    waits: bool = True
-
-
-@dataclass
-class _Queue:
-    """Tasks that may share a batch."""
-
-    servable: Servable
-    signature: Signature
-    tasks: deque[_Task] = field(default_factory=deque)
-    rows: int = 0
 
 
 class Batcher:
@@ -68,7 +42,7 @@ class Batcher:
         self._metrics = metrics or Metrics()
         self._metrics.watch_queue(lambda: self._waiting)
         self.stats = BatchStats()
-        self._queues: dict[tuple[Any, ...], _Queue] = {}
+        self._queues: dict[tuple[Any, ...], Queue] = {}
         self._waiting = 0
         self._idle = settings.workers
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="batch")
@@ -123,8 +97,8 @@ class Batcher:
         loop = asyncio.get_running_loop()
         shapes = padding.batch_key(inputs, signature, servable.info.max_length)
         key = (id(servable), signature.name, shapes)
-        queue = self._queues.setdefault(key, _Queue(servable, signature))
-        task = _Task(inputs, len(next(iter(inputs.values()))), loop.time(), deadline, loop.create_future())
+        queue = self._queues.setdefault(key, Queue(servable, signature))
+        task = Task(inputs, len(next(iter(inputs.values()))), loop.time(), deadline, loop.create_future())
         queue.tasks.append(task)
         queue.rows += task.rows
         self._waiting += task.rows
@@ -167,9 +141,9 @@ class Batcher:
         alone = self._idle == self.settings.workers
         return 0.0 if alone else self.settings.batch_timeout_us / 1e6
 
-    def _take(self, queue: _Queue, now: float) -> list[_Task]:
+    def _take(self, queue: Queue, now: float) -> list[Task]:
         """The oldest tasks of a queue that fit into a batch and that somebody still waits for."""
-        batch: list[_Task] = []
+        batch: list[Task] = []
         rows = 0
         size = self.settings.batch_size(queue.rows)
         while queue.tasks and (not batch or rows + queue.tasks[0].rows <= size):
@@ -185,14 +159,14 @@ class Batcher:
             rows += task.rows
         return batch
 
-    def _leave(self, queue: _Queue, task: _Task) -> None:
+    def _leave(self, queue: Queue, task: Task) -> None:
         """The task waits no longer: it is computed, or given up."""
         if task.waits:
             task.waits = False
             queue.rows -= task.rows
             self._waiting -= task.rows
 
-    def _start(self, queue: _Queue, batch: list[_Task]) -> None:
+    def _start(self, queue: Queue, batch: list[Task]) -> None:
         if not batch:
             return
         loop = asyncio.get_running_loop()
@@ -211,7 +185,7 @@ class Batcher:
         work.add_done_callback(lambda done: self._finish(batch, done, loop.time() - began))
 
     def _finish(
-        self, batch: list[_Task], done: "asyncio.Future[list[Answer | Exception]]", seconds: float
+        self, batch: list[Task], done: "asyncio.Future[list[Answer | Exception]]", seconds: float
     ) -> None:
         self._idle += 1
         self._metrics.stage("compute", seconds)
@@ -225,41 +199,3 @@ class Batcher:
             else:
                 task.answer.set_result(answer)
         self._wake(0)
-
-
-def compute(
-    servable: Servable, signature: Signature, requests: Sequence[Mapping[str, Array]], size: int
-) -> list[Answer | Exception]:
-    """Answers requests in one batch of `size` rows; one that the graph refuses does not fail the others."""
-    import tensorflow as tf
-
-    try:
-        outputs = servable.run(signature.name, padding.merge(requests, signature, size))
-    except tf.errors.OpError as error:
-        if len(requests) == 1:
-            return [_refusal(error)]
-        return [
-            answer
-            for request in requests
-            for answer in compute(servable, signature, [request], len(next(iter(request.values()))))
-        ]
-    return list(padding.split(outputs, requests, signature))
-
-
-def _refusal(error: Any) -> Exception:
-    """The graph's complaint about the request itself goes back to the caller; others are our fault."""
-    import tensorflow as tf
-
-    if not isinstance(error, tf.errors.InvalidArgumentError):
-        failure: Exception = error
-        return failure
-    text = next(_complaints(str(error.message)), "the graph refuses the request")
-    return ServingError(Code.INVALID_ARGUMENT, text[:_LONGEST_COMPLAINT])
-
-
-def _complaints(message: str) -> Iterator[str]:
-    """The lines of an op's error that speak of the request, not of where in the graph the op stands."""
-    for line in message.splitlines():
-        text = line.strip()
-        if text and not text.startswith(_PLACES):
-            yield text

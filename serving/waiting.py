@@ -1,0 +1,33 @@
+"""What waits to be computed: pieces of requests, and those that may share a batch."""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from serving.computing import Answer
+from serving.loading import Servable
+from serving.signatures import Signature
+from serving.tensors import Array
+
+
+@dataclass(eq=False)
+class Task:
+    """A piece of a request that waits for its answer."""
+
+    inputs: Mapping[str, Array]
+    rows: int
+    since: float
+    deadline: float
+    answer: "asyncio.Future[Answer]"
+    waits: bool = True
+
+
+@dataclass
+class Queue:
+    """Tasks that may share a batch."""
+
+    servable: Servable
+    signature: Signature
+    tasks: deque[Task] = field(default_factory=deque)
+    rows: int = 0
