@@ -133,7 +133,7 @@ def test_both_stages_answer_the_warm_up_requests_without_python(
     folder = export(ranked.folder / "model", ranked.folder / "in_c", k=RANKED_K, overrides=rules)
     model = tf.saved_model.load(str(folder))
     by_signature = {request.model_spec.signature_name: request for request in warm_up_requests(folder)}
-    assert set(by_signature) == {"recommend", "serving_default", "encode", "rank"}
+    assert set(by_signature) == {"recommend", "serving_default", "encode", "rank", "rank_encoded"}
     for signature, request in by_signature.items():
         inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
         same(answer(folder, signature, inputs), ask(model, signature, inputs))
