@@ -76,6 +76,19 @@ def test_what_was_encoded_is_ranked_as_the_sequence_is(ranked: Ranked) -> None:
         np.testing.assert_allclose(values, expected[name], rtol=1e-3, atol=1e-6)
 
 
+def test_a_new_item_has_the_score_that_a_search_gave_it(ranked: Ranked) -> None:
+    asked = of_known(ranked)
+    sequence, lists = asked_at(ranked, asked), candidates_of(ranked, asked)
+    lists["candidate_item_id"] = np.full((len(asked), CANDIDATES), -5)
+    settings = ("answers.unknown_candidates=rank", "answers.formula=retrieval")
+    encoded = ranked.ask("encode", sequence, *settings)
+    given = {name: encoded[name] for name in STATES} | lists
+    given |= {name: sequence[name] for name in ("length", "request_context.device")}
+    scores = np.tile(-np.arange(CANDIDATES, dtype=np.float32), (len(asked), 1))
+    found = ranked.ask("rank_encoded", given | {"retrieval_score": scores}, *settings)
+    np.testing.assert_allclose(found["score"], np.exp(scores), rtol=1e-5)
+
+
 def test_what_the_catalogue_does_not_have_is_ranked_by_what_is_known_of_it(ranked: Ranked) -> None:
     """Retrieval says nothing of it: it is as good as the worst that retrieval knows."""
     asked = of_known(ranked)

@@ -2,11 +2,15 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from tensorflow.core.protobuf import saved_model_pb2
 
+from serving.retrieval.encoder import Prediction
+from serving.retrieval.local import LocalEncoder
+from serving.signatures import Signature
 from tests.serving.retrieval.asking import Ask, Asked, ranking_of
 from tests.tfrec.asking import nothing
 from tests.tfrec.ranked import KNOWN_OF, K, Ranked, of_known, recommended
@@ -58,8 +62,16 @@ def test_both_stages_are_those_of_the_servable(
 
 
 def test_servables_that_rank_sequences_alone_are_asked_for_that(
-    ranked: Ranked, ask: Ask, servable: Path, tmp_path: Path
+    ranked: Ranked, ask: Ask, servable: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    signatures: list[str] = []
+    predict = LocalEncoder.predict
+
+    async def noted(self: LocalEncoder, spec: Any, signature: Signature, *rest: Any) -> Prediction:
+        signatures.append(signature.name)
+        return await predict(self, spec, signature, *rest)
+
+    monkeypatch.setattr(LocalEncoder, "predict", noted)
     older = tmp_path / "shop"
     shutil.copytree(servable, older)
     (version,) = older.iterdir()
@@ -74,6 +86,8 @@ def test_servables_that_rank_sequences_alone_are_asked_for_that(
         served(ranked, ask, folder, tmp_path / f"index {number}").predict(sequence)
         for number, folder in enumerate((older, servable))
     ]
+    # The server itself asks to encode something now and then, to see that encoder and index fit.
+    assert [name for name in signatures if name != "encode"] == ["rank", "rank_encoded"]
     np.testing.assert_array_equal(found[0]["item_id"], found[1]["item_id"])
     np.testing.assert_allclose(found[0]["score"], found[1]["score"], atol=1e-5)
 
