@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from tfrec.allocation import keep_freed_memory
 from tfrec.batch_answers import BatchAnswers, answer_requests
 from tfrec.batch_items import allowed_rows, known_of_items
 from tfrec.batch_parts import BatchFacts, finish, of_shard, part_path, plan, write_part
@@ -93,7 +92,6 @@ def predict(
     """
     if k < 1 or chunk < 1:
         raise SettingsError(f"k={k}, chunk={chunk}: expected at least 1")
-    keep_freed_memory()
     trained = TrainedModel.load(model_folder)
     settings = answering(model_folder, overrides)
     if not settings.ranking.retrieval:

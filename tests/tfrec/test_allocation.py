@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
 import mmap, resource, sys
 import numpy as np
@@ -37,6 +39,18 @@ give_back_freed_memory()
 print(first, again, kept - resident(), asked, huge())
 """
 
+PROGRAM = """
+import atexit
+from tfrec import allocation
+from tfrec.cli import main
+
+mallopt = []
+of_glibc = allocation._of_glibc
+allocation._of_glibc = lambda name: mallopt.append(name) or of_glibc(name)
+atexit.register(lambda: print("mallopt" in mallopt))
+main()
+"""
+
 
 def measured(*arguments: str) -> list[int]:
     command = [sys.executable, "-c", SCRIPT, *arguments]
@@ -56,3 +70,10 @@ def test_what_is_freed_is_there_again_and_can_be_given_back() -> None:
     assert again < first
     assert given_back > 50  # MiB
     assert huge == [1, 1]
+
+
+@pytest.mark.parametrize(("command", "keeps"), [("train", True), ("predict", True), ("prepare", False)])
+def test_programs_that_compute_in_steps_keep_it(command: str, keeps: bool) -> None:
+    words = [sys.executable, "-c", PROGRAM, command, "--help"]
+    found = subprocess.run(words, check=True, capture_output=True, text=True)
+    assert found.stdout.splitlines()[-1] == str(keeps)

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from tfrec.allocation import keep_freed_memory
 from tfrec.errors import MissingExtraError, TfrecError
 
 app = typer.Typer(
@@ -36,6 +37,8 @@ COMMANDS = (
     "recommend",
     "rollout",
 )
+COMPUTING = ("quickstart", "train", "evaluate", "predict")
+"""Commands whose steps ask for the same memory again and again."""
 
 
 @contextlib.contextmanager
@@ -58,6 +61,9 @@ def main() -> None:
     """Runs the program; an error of ours is printed without a traceback, with exit code 2."""
     # TensorFlow's start-up notes on CPU features and missing GPUs are no news to its user.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if sys.argv[1:2] and sys.argv[1] in COMPUTING:
+        # Here and in no function that others call: it concerns the whole process.
+        keep_freed_memory()
     for name in COMMANDS:
         importlib.import_module(f"tfrec.cli.{name}").register(app)
     try:

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tfrec.allocation import keep_freed_memory
 from tfrec.cli.app import needs_extra
 from tfrec.errors import SettingsError
 
@@ -32,7 +31,6 @@ def evaluate(
         from tfrec.evaluation_report import show
         from tfrec.model_evaluation import evaluate_model
         from tfrec.ranking_report import show_ranking
-    keep_freed_memory()
     target = out or model / "evaluation"
     found = evaluate_model(model, dataset, target, role=role, quiet=quiet)
     console = Console()

@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from tfrec.allocation import keep_freed_memory
 from tfrec.cli.app import needs_extra
 
 SETTINGS = Path(__file__).with_name("quickstart.yaml")
@@ -36,7 +35,6 @@ def quickstart(
     dataset, model, servables = folder / "dataset", folder / "model", folder / "servables"
     with needs_extra("quickstart", "demo"):
         from tfrec.cli import quickstart_steps as steps
-    keep_freed_memory()
     _step(1, "Prepare the log", dataset, lambda: steps.prepare(dataset))
     _step(2, "Train the two towers", model, lambda: steps.train(dataset, model, SETTINGS))
     _step(3, "Evaluate beside the baselines", model / "evaluation", lambda: steps.evaluate(model))

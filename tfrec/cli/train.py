@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tfrec.allocation import keep_freed_memory
 from tfrec.cli.app import needs_extra
 from tfrec.distribution.cluster import Strategy
 from tfrec.errors import DataError
@@ -50,7 +49,6 @@ def train(
     older = None if from_ is None else from_ / SETTINGS_FILE
     if older is not None and not older.is_file():
         raise DataError(f"{from_} is no model: it has no {SETTINGS_FILE}. `tfrec train` writes one.")
-    keep_freed_memory()
     workers = workers_of(strategy)
     train_into(
         dataset,
