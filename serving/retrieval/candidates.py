@@ -1,20 +1,35 @@
 """What retrieval finds: the index's best for a query, and the items that the encoder scores a second way."""
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.signatures import FILTER
-from serving.status import Code, ServingError
+from serving.retrieval.answerable import allowed_items, never_again
+from serving.status import ServingError
 from serving.tensors import Array
 from tfrec.index.exact import Found, best_of
 from tfrec.index.filters import Allowed
 from tfrec.index.ids import NO_ROW
 from tfrec.index.index import Index, Rows
-from tfrec.index.info import IndexInfo
-from tfrec.servable import no_item
+
+
+class Asked(NamedTuple):
+    """One request.
+
+    Attributes:
+        encoded: outputs of `encode`.
+        inputs: of the request to `recommend`, `filter.COLUMN` included.
+    """
+
+    encoded: Mapping[str, Array]
+    inputs: Mapping[str, Array]
+
+    @property
+    def users(self) -> int:
+        """How many it asks for."""
+        return len(self.encoded["query_embedding"])
 
 
 class _Second(NamedTuple):
@@ -30,33 +45,75 @@ class _Second(NamedTuple):
     barred: Rows
 
 
-def find(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array], count: int) -> Found:
-    """Returns the best `count` candidates of each user: rows [B, count] and scores, NO_ROW and -inf for none.
+class _User(NamedTuple):
+    """What the search must know of one user.
+
+    Attributes:
+        second: scored a second way.
+        excluded: rows that must not be answered; NO_ROW counts for nothing.
+        allowed: what alone may be; None: everything may.
+    """
+
+    second: _Second
+    excluded: Rows
+    allowed: Allowed | None
+
+    def barred(self) -> Rows:
+        """Returns what the search leaves out."""
+        return np.concatenate([self.second.rows, self.second.barred, self.excluded])
+
+    def merged(self, rows: Rows, scores: NDArray[np.float32], count: int) -> Found:
+        """Returns the best `count` of what was found and of what is scored a second way: each [1, count]."""
+        second = self.second
+        left = ~np.isin(second.rows, self.excluded)
+        if self.allowed is not None:
+            left &= self.allowed.holds(second.rows)
+        all_scores = np.concatenate([second.scores[left], scores])
+        return best_of(all_scores[None], count, np.concatenate([second.rows[left], rows]))
+
+
+def find(index: Index, asked: Sequence[Asked], count: int) -> list[Found | ServingError]:
+    """Returns, of each request, the best `count` candidates of each user: rows [B, count] and scores, NO_ROW
+    and -inf for none. One search answers all; what one asks wrongly is its own error.
 
     Args:
         index: of the encoder's model.
-        encoded: outputs of `encode`.
-        inputs: of the request to `recommend`, `filter.COLUMN` included.
+        asked: requests.
         count: how many.
     """
-    seconds = _seconds(index, encoded, inputs)
-    excluded = index.rows(inputs["exclude_item_id"])
-    allowed = allowed_items(index, inputs)
-    barred = [
-        np.concatenate([second.rows, second.barred, excluded[user]]) for user, second in enumerate(seconds)
+    answers: list[list[_User] | ServingError] = [_users_or_error(index, one) for one in asked]
+    users = [user for answer in answers if not isinstance(answer, ServingError) for user in answer]
+    if not users:
+        return [answer for answer in answers if isinstance(answer, ServingError)]
+    queries = np.concatenate(
+        [
+            one.encoded["query_embedding"]
+            for one, answer in zip(asked, answers, strict=True)
+            if not isinstance(answer, ServingError)
+        ]
+    )
+    barred, allowed = [user.barred() for user in users], [user.allowed for user in users]
+    found = zip(*index.search(queries, count, barred, allowed), strict=True)
+    return [
+        answer if isinstance(answer, ServingError) else _together(answer, found, count) for answer in answers
     ]
-    rows, scores = index.search(encoded["query_embedding"], count, barred, allowed)
-    merged = []
-    for user, second in enumerate(seconds):
-        left = ~np.isin(second.rows, excluded[user])
-        only = allowed[user]
-        if only is not None:
-            left &= only.holds(second.rows)
-        all_rows = np.concatenate([second.rows[left], rows[user]])
-        all_scores = np.concatenate([second.scores[left], scores[user]])
-        merged.append(best_of(all_scores[None], count, all_rows))
-    found, values = (np.concatenate(part) for part in zip(*merged, strict=True))
-    return found, values
+
+
+def _together(users: list[_User], found: Iterator[Found], count: int) -> Found:
+    """The candidates of one request's users, which are the next in `found`."""
+    merged = [user.merged(*next(found), count) for user in users]
+    rows, scores = (np.concatenate(part) for part in zip(*merged, strict=True))
+    return rows, scores
+
+
+def _users_or_error(index: Index, asked: Asked) -> list[_User] | ServingError:
+    try:
+        allowed = allowed_items(index, asked.inputs)
+    except ServingError as error:
+        return error
+    seconds = _seconds(index, asked.encoded, asked.inputs)
+    excluded = index.rows(asked.inputs["exclude_item_id"])
+    return [_User(*parts) for parts in zip(seconds, excluded, allowed, strict=True)]
 
 
 def _seconds(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array]) -> list[_Second]:
@@ -85,58 +142,3 @@ def _heirs(index: Index, rows: Rows, scores: NDArray[np.float32], query: NDArray
     if not len(heirs):
         return heirs, inherited
     return heirs, np.logaddexp(index.embeddings(heirs) @ query, inherited)
-
-
-def never_again(index: Index, inputs: Mapping[str, Array], user: int) -> Rows:
-    """Returns the rows of a user's sequence that are never answered, by what the log repeats and `leave_out`.
-
-    The encoder says so itself of the items that it knows.
-    """
-    info, length = index.info, int(inputs["length"][user])
-    newest = slice(max(length - info.max_length, 0), length)
-    had = index.rows(inputs["item_id"][user, newest])
-    if info.leave_out != "sequence" and info.repeats != "never":
-        if info.leave_out != "session" and info.repeats != "across_sessions":
-            return np.zeros(0, np.int64)
-        had = had[in_session(info, inputs, user)[newest]]
-    return np.unique(had[had != NO_ROW])
-
-
-def in_session(info: IndexInfo, inputs: Mapping[str, Array], user: int) -> NDArray[np.bool_]:
-    """Returns which events of a user are of the request's session: [length]."""
-    length = int(inputs["length"][user])
-    if info.session_from == "id":
-        other = inputs["session_id"][user, :length] != inputs["request_session_id"][user]
-    else:
-        times = np.append(inputs["time"][user, :length], inputs["request_time"][user])
-        other = np.diff(times) > info.session_gap_s
-    # Nothing else between the event and the request.
-    return np.cumsum(np.asarray(other, bool)[::-1])[::-1] == 0
-
-
-def allowed_items(index: Index, inputs: Mapping[str, Array]) -> list[Allowed | None]:
-    """Returns of each user what alone may be answered; None: everything may.
-
-    Raises:
-        ServingError: INVALID_ARGUMENT: the index does not filter by a column.
-    """
-    nothing: Any = no_item(index.info.item_id_type)
-    ids = inputs["allow_item_id"]
-    listed = ids != (nothing if index.info.item_id_type == "int64" else nothing.encode())
-    rows = index.rows(ids)
-    found = [
-        index.allowed(rows[user][listed[user]]) if listed[user].any() else None for user in range(len(ids))
-    ]
-    for name, values in inputs.items():
-        if not name.startswith(FILTER):
-            continue
-        column = name.removeprefix(FILTER)
-        if column not in index.columns:
-            known = ", ".join(index.columns) or "nothing"
-            text = f'input "{name}": the index version {index.info.version} filters by {known}'
-            raise ServingError(Code.INVALID_ARGUMENT, text)
-        for user, of_user in enumerate(values.tolist()):
-            if wanted := [value for value in of_user if value]:
-                having, before = index.having(column, wanted), found[user]
-                found[user] = having if before is None else before & having
-    return found

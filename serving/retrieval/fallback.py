@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from serving.metrics import Metrics
-from serving.retrieval.candidates import allowed_items, never_again
+from serving.retrieval.answerable import allowed_items, never_again
 from serving.retrieval.settings import Fallback
 from serving.tensors import Array
 from tfrec.index.ids import NO_ROW

@@ -10,10 +10,11 @@ import numpy as np
 
 from serving import wire
 from serving.metrics import Metrics
-from serving.retrieval.candidates import find
+from serving.retrieval.candidates import Asked
 from serving.retrieval.encoder import Encoder, Prediction, Signatures
 from serving.retrieval.fallback import FallbackAnswers
 from serving.retrieval.indexes import Indexes
+from serving.retrieval.searching import Searches
 from serving.retrieval.second_stage import answers, encoded_inputs, key_of, rank_inputs
 from serving.signatures import STATISTIC, Signature
 from serving.status import Code, ServingError
@@ -48,7 +49,8 @@ class Retriever:
     Args:
         encoder: embeds and ranks.
         indexes: what is searched.
-        pool: where searches run.
+        searches: find candidates.
+        pool: where the rest of the work runs.
         fallback: what is answered without the encoder.
         metrics: where the stages are counted.
     """
@@ -57,12 +59,13 @@ class Retriever:
         self,
         encoder: Encoder,
         indexes: Indexes,
+        searches: Searches,
         pool: Executor,
         fallback: FallbackAnswers,
         metrics: Metrics,
     ) -> None:
-        self._encoder, self._indexes, self._pool, self._fallback = encoder, indexes, pool, fallback
-        self._metrics = metrics
+        self._encoder, self._indexes, self._searches = encoder, indexes, searches
+        self._pool, self._fallback, self._metrics = pool, fallback, metrics
 
     async def recommend(
         self, spec: Any, signatures: Signatures, inputs: Mapping[str, Array], rows: int, deadline: float
@@ -92,7 +95,8 @@ class Retriever:
         if index.info.has_formula:
             count = min(count, index.info.answers.max_candidates)
         with self._metrics.timed("search"):
-            found, scores = await self._run(deadline, find, index, encoded.outputs, inputs, count)
+            asked = Asked(encoded.outputs, inputs)
+            found, scores = await self._searches.find(index, asked, count, deadline)
         ranked = None
         if index.info.has_formula:
             with self._metrics.timed("rank"):
@@ -165,7 +169,7 @@ class Retriever:
 
         def unless_late() -> Any:
             if loop.time() > deadline:
-                raise ServingError(Code.DEADLINE_EXCEEDED, "the deadline passed; the search was not begun")
+                raise ServingError(Code.DEADLINE_EXCEEDED, "the deadline passed; the work was not begun")
             return work(*arguments)
 
         return await loop.run_in_executor(self._pool, unless_late)

@@ -22,6 +22,7 @@ from serving.retrieval.indexes import Indexes
 from serving.retrieval.pairing import Pairing
 from serving.retrieval.remote import RemoteEncoder
 from serving.retrieval.retriever import Retriever
+from serving.retrieval.searching import Searches
 from serving.retrieval.service import RetrievalService
 from serving.retrieval.settings import RetrievalSettings
 from serving.running import run_until_told, running_in_thread
@@ -75,11 +76,12 @@ class RetrievalServer:
         if settings.servable is not None:
             pairing.require()
         fallback = FallbackAnswers(settings.fallback, self.metrics)
+        searches = Searches(self._pool, settings.searches)
         service = RetrievalService(
             settings.model_name,
             self._encoder,
             self.indexes,
-            Retriever(self._encoder, self.indexes, self._pool, fallback, self.metrics),
+            Retriever(self._encoder, self.indexes, searches, self._pool, fallback, self.metrics),
             fallback,
             settings.max_users,
         )

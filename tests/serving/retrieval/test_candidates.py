@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from serving.retrieval.candidates import find, in_session
+from serving.retrieval.answerable import in_session
+from serving.retrieval.candidates import Asked, find
 from serving.retrieval.remote import _as_asked
 from serving.signatures import Signature, TensorSpec
 from tests.tfrec.asking import nothing
@@ -51,7 +52,7 @@ def test_new_items_that_were_had_are_left_out_where_nothing_repeats(rebuilt: boo
         "own_item_id": np.array([[no_item("int64"), 100]]),
         "own_score": np.array([[-np.inf, -np.inf]], np.float32),
     }
-    rows, _ = find(index, encoded, inputs, 4)
+    ((rows, _),) = find(index, [Asked(encoded, inputs)], 4)
     # Of the newest two events: 900 and 100.
     assert sorted(index.raw(rows, -1)[0].tolist()) == [-1, -1, 101, 901]
 
@@ -77,7 +78,7 @@ def test_new_items_come_where_items_like_them_are_scored_a_second_way() -> None:
     }
 
     def score() -> dict[int, float]:
-        rows, scores = find(index, encoded, inputs, 43)
+        ((rows, scores),) = find(index, [Asked(encoded, inputs)], 43)
         return dict(zip(index.raw(rows, -1)[0].tolist(), scores[0].tolist(), strict=True))
 
     plain = (more.embedding @ queries(1)[0]).tolist()

@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from serving.retrieval import retriever
+from serving.retrieval import searching
 from tests.serving.callers import request_of
 from tests.serving.retrieval.asking import MODEL, Ask, asked_of
 from tests.tfrec.made import Made
@@ -18,7 +18,7 @@ def test_overload_and_deadlines(
 ) -> None:
     arrived, go = threading.Event(), threading.Event()
     searches = []
-    find = retriever.find
+    find = searching.find
 
     def held(*arguments: Any) -> Any:
         searches.append(1)
@@ -26,7 +26,7 @@ def test_overload_and_deadlines(
         assert go.wait(60)
         return find(*arguments)
 
-    monkeypatch.setattr(retriever, "find", held)
+    monkeypatch.setattr(searching, "find", held)
     asked = ask(index, encoder=f"localhost:{encoder.port}", max_users=3, searches=1)
     predict = asked.caller.prediction.Predict
     one, two = (request_of(asked_of(made, users), name=MODEL) for users in (1, 2))
