@@ -1,7 +1,10 @@
 """Settings of the whole suite, and the judge that lies beside the checkout."""
 
+import gc
 import importlib.util
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +19,21 @@ os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable
 # The same examples in every run, however slow the machine: a failure is never chance.
 settings.register_profile("tfrec", derandomize=True, deadline=None)
 settings.load_profile("tfrec")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_gradients() -> Iterator[None]:
+    """TensorFlow keeps every graph that holds a gradient of its own, as the step of a Keras optimizer does.
+
+    Of hundreds of small trainings in one process gigabytes would be left, and each garbage collection would
+    walk through them.
+    """
+    yield
+    if "tensorflow" in sys.modules:
+        registered = sys.modules["tensorflow.python.framework.ops"].gradient_registry._registry
+        for name in [name for name in registered if name.startswith("CustomGradient-")]:
+            del registered[name]
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -22,30 +22,26 @@ def sum_over_blocks(
         blocks: tensors [G, ...], possibly nested; block g has the g-th part of each.
         shared: a float tensor.
     """
-    flat = tf.nest.flatten(blocks)
-    floating = [tensor.dtype.is_floating for tensor in flat]
+    inputs = [shared, *(tensor for tensor in tf.nest.flatten(blocks) if tensor.dtype.is_floating)]
+    still = tf.nest.map_structure(tf.stop_gradient, blocks)
+    found, gradients = _forward(function, still, tf.stop_gradient(shared))
+    # A linear function of the inputs with these gradients, less its own value. `tf.custom_gradient` would say
+    # the same, but TensorFlow never lets go of a graph that holds such a one.
+    linear = tf.add_n([_product(x, tf.stop_gradient(g)) for x, g in zip(inputs, gradients, strict=True)])
+    return tf.stop_gradient(found) + (linear - tf.stop_gradient(linear))
 
-    @tf.custom_gradient
-    def total(shared: tf.Tensor, *flat: tf.Tensor) -> Any:
-        found, gradients, of_shared = _forward(function, blocks, flat, shared, floating)
 
-        def backward(upstream: tf.Tensor) -> list[tf.Tensor | None]:
-            given = iter(gradients)
-            return [upstream * of_shared, *(upstream * next(given) if f else None for f in floating)]
-
-        return found, backward
-
-    return total(shared, *flat)
+def _product(x: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
+    """Σ x · gradient; nothing where the gradient is 0, though x is the logarithm of 0."""
+    return tf.reduce_sum(tf.cast(tf.math.multiply_no_nan(x, gradient), tf.float32))
 
 
 def _forward(
-    function: Callable[[Block, tf.Tensor], tf.Tensor],
-    blocks: Block,
-    flat: tuple[tf.Tensor, ...],
-    shared: tf.Tensor,
-    floating: list[bool],
-) -> tuple[tf.Tensor, list[tf.Tensor], tf.Tensor]:
-    """Returns the sum, and its gradients to the floating inputs and to what is shared."""
+    function: Callable[[Block, tf.Tensor], tf.Tensor], blocks: Block, shared: tf.Tensor
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Returns the sum, and its gradients to what is shared and to the floating inputs."""
+    flat = tf.nest.flatten(blocks)
+    floating = [tensor.dtype.is_floating for tensor in flat]
     count = flat[0].shape[0]
 
     def step(number: tf.Tensor, found: tf.Tensor, of_shared: tf.Tensor, *arrays: tf.TensorArray) -> Any:
@@ -69,4 +65,4 @@ def _forward(
         (tf.constant(0), tf.constant(0.0), tf.zeros_like(shared), *arrays),
         maximum_iterations=count,
     )
-    return found, [array.stack() for array in written], of_shared
+    return found, [of_shared, *(array.stack() for array in written)]

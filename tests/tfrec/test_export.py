@@ -1,5 +1,6 @@
 """Servables: their answers are the model's, from raw ids, by stock TensorFlow alone."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from tests.tfrec.asking import ask, nothing, requests
 from tests.tfrec.made import K, Made
@@ -118,6 +120,20 @@ def test_what_was_had_can_be_left_out(made: Made, leave_out: str) -> None:
         if leave_out == "session":
             had = had[s.session[had] == s.session[position]]
         assert not set(items.tolist()) & set(s.item[had].tolist())
+
+
+def test_what_was_exported_and_loaded_is_let_go_of(made: Made) -> None:
+    """One process may train, export and load as many models as it likes."""
+
+    def graphs() -> int:
+        gc.collect()
+        return sum(isinstance(one, FuncGraph) for one in gc.get_objects())
+
+    before = graphs()
+    loaded = made.export("let_go_of")
+    assert graphs() > before
+    del loaded
+    assert graphs() == before
 
 
 def test_unknown_items_and_empty_histories(made: Made, exact: Any) -> None:

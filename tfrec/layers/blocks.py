@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec.layers.activations import silu
 from tfrec.layers.attention import Attention, join_heads, rotate, split_heads
 
 
@@ -42,7 +43,7 @@ class Block(keras.layers.Layer):
         self.rotary = rotary
         self.alone = alone
 
-    def dense(self, units: int, name: str, activation: str | None = None) -> keras.layers.Dense:
+    def dense(self, units: int, name: str, activation: Any = None) -> keras.layers.Dense:
         """Returns a linear layer without bias."""
         return keras.layers.Dense(
             units, activation=activation, use_bias=False, name=name, dtype=self.dtype_policy
@@ -71,7 +72,7 @@ class TransformerBlock(Block):
         self.attention = Attention(
             self.dimensions, self.heads, self.rotary, self.alone, name="attention", dtype=self.dtype_policy
         )
-        self.gate = self.dense(self.feed_forward, "gate", "silu")
+        self.gate = self.dense(self.feed_forward, "gate", silu)
         self.up = self.dense(self.feed_forward, "up")
         self.down = self.dense(self.dimensions, "down")
         self.drops = [self.drop(f"drop_{i}") for i in range(2)]
@@ -134,7 +135,7 @@ class HSTUBlock(Block):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.norms = [self.norm(f"norm_{i}") for i in range(2)]
-        self.project = self.dense(4 * self.dimensions, "project", "silu")
+        self.project = self.dense(4 * self.dimensions, "project", silu)
         self.out = self.dense(self.dimensions, "out")
         self.drops = [self.drop("drop")]
 
@@ -150,7 +151,7 @@ class HSTUBlock(Block):
         v, q, k = (split_heads(part, self.heads) for part in (v, q, k))
         if self.alone:
             score = tf.reduce_sum(tf.cast(q, tf.float32) * tf.cast(k, tf.float32), axis=-1, keepdims=True)
-            mixed = tf.cast(tf.nn.silu(score), v.dtype) * v
+            mixed = tf.cast(silu(score), v.dtype) * v
         else:
             mixed = self._mixed(q, k, v, visible, terms)
         return x + self.drops[0](self.out(self.norms[1](join_heads(mixed)) * u), training=training)
@@ -164,7 +165,7 @@ class HSTUBlock(Block):
         if terms is not None:
             scores += tf.cast(tf.transpose(terms, [1, 0, 2, 3]), tf.float32)
         seen = tf.cast(visible, tf.float32)[:, None]
-        weights = tf.nn.silu(scores) * seen / tf.maximum(tf.reduce_sum(seen, axis=-1, keepdims=True), 1.0)
+        weights = silu(scores) * seen / tf.maximum(tf.reduce_sum(seen, axis=-1, keepdims=True), 1.0)
         return tf.matmul(tf.cast(weights, v.dtype), v)
 
 

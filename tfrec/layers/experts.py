@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec.layers.activations import silu
+
 
 @keras.saving.register_keras_serializable("tfrec")
 class Experts(keras.layers.Layer):
@@ -71,7 +73,7 @@ class Experts(keras.layers.Layer):
             "mcd,deh->mceh",
             output_shape=(None, number, self.dimensions),
             bias_axes="eh",
-            activation="silu",
+            activation=silu,
             name=name,
             dtype=self.dtype_policy,
         )
