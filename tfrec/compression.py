@@ -1,5 +1,7 @@
 """A trained model's weights in fewer bytes, for a servable."""
 
+import gc
+
 import keras
 import tensorflow as tf
 
@@ -16,7 +18,12 @@ def to_int8(model: TwoTowerModel) -> None:
         model: is changed; it can no longer be trained or saved.
     """
     config = keras.quantizers.Int8QuantizationConfig(activation_quantizer=None)
-    model.quantize(config=config, filters=lambda layer: isinstance(layer, keras.layers.Dense))
+    # Keras collects garbage after each kernel, in all that the process holds.
+    gc.freeze()
+    try:
+        model.quantize(config=config, filters=lambda layer: isinstance(layer, keras.layers.Dense))
+    finally:
+        gc.unfreeze()
     model.query_tower.embedding.to_int8()
     if model.query_tower.rules is not None:
         rules = model.query_tower.rules
