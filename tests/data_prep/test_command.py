@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 import data_prep
 from data_prep.sources import SOURCES
 from data_prep.sources.completejourney import FEATURES
+from tests.waiting import until
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError
 
@@ -28,10 +28,11 @@ def test_killed_it_leaves_no_half_dataset(shop_log: Callable[..., pd.DataFrame],
     out = tmp_path / "dataset"
     command = [*PREPARE, str(tmp_path / "log.csv"), "--out", str(out), "--shards", "500"]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    limit = time.monotonic() + DEADLINE_S
-    while not list(tmp_path.glob(".dataset.partial-*/sequences/*")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
+    until(
+        lambda: list(tmp_path.glob(".dataset.partial-*/sequences/*")),
+        DEADLINE_S,
+        lambda: process.poll() is None,
+    )
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()

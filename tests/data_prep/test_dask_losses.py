@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from distributed import Client, LocalCluster
 
 from data_prep.on_dask.workers import Workers
 from tests.data_prep.engines import assert_same, in_memory
+from tests.waiting import until
 from tfrec.errors import DataError
 
 DEADLINE_S = 120
@@ -33,10 +33,7 @@ def test_a_lost_worker_costs_time_alone(cluster: LocalCluster, tmp_path: Path) -
         f"data_prep.prepare('completejourney', [], {str(out)!r}, engine='dask', dask=dask)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    limit = time.monotonic() + DEADLINE_S
-    while not list(tmp_path.glob(".parts.parts-*/*.events")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
+    until(lambda: list(tmp_path.glob(".parts.parts-*/*.events")), DEADLINE_S, lambda: process.poll() is None)
     victim = next(iter(cluster.workers.values())).pid
     os.kill(victim, signal.SIGKILL)
     assert process.wait(DEADLINE_S) == 0
@@ -58,10 +55,9 @@ def test_killed_it_leaves_no_half_dataset_and_no_process(tmp_path: Path) -> None
         str(tmp_path / "dataset"),
     ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    limit = time.monotonic() + DEADLINE_S
-    while not list(tmp_path.glob(".dataset.parts-*/*.events")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
+    until(
+        lambda: list(tmp_path.glob(".dataset.parts-*/*.events")), DEADLINE_S, lambda: process.poll() is None
+    )
     children = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.wait()

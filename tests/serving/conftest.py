@@ -1,10 +1,10 @@
 """Servers of tiny servables, and callers of them."""
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from serving.server import Server, ServerSettings, running
 from tests.serving.callers import Caller, request_of, sequences
 from tests.serving.servables import INT_IDS, STRING_IDS, Staged, write_tiny
 from tests.serving.stage import Stage
+from tests.waiting import until
 
 
 @pytest.fixture(scope="session")
@@ -110,12 +111,7 @@ def stage(staged_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 def eventually() -> Callable[[Callable[[], Any]], None]:
     """`eventually(check)`: asks until it holds, and fails instead of hanging where it never does."""
 
-    def ask(check: Callable[[], Any]) -> None:
-        last = time.monotonic() + 180
-        while not check():
-            assert time.monotonic() < last, "it never came to hold"
-
-    return ask
+    return functools.partial(until, seconds=180)
 
 
 @pytest.fixture

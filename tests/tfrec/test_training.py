@@ -5,12 +5,12 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.waiting import until
 from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.errors import DataError, SettingsError
@@ -52,10 +52,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(rich_folder: Path
     command = [*TRAIN, str(rich_folder), "--out", str(out), "--quiet", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoints = tmp_path / ".killed.training" / "checkpoints"
-    limit = time.monotonic() + DEADLINE_S
-    while not list(checkpoints.glob("epoch-000[2-5]")):
-        assert process.poll() is None
-        assert time.monotonic() < limit
+    until(lambda: list(checkpoints.glob("epoch-000[2-5]")), DEADLINE_S, lambda: process.poll() is None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()

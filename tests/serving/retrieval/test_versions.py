@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from serving.retrieval.indexes import Indexes
 from tests.serving.callers import request_of
 from tests.serving.retrieval.asking import MODEL, Asked, Eventually, asked_of
 from tests.tfrec.made import Made
+from tests.waiting import until
 from tfrec.index.changes import remove
 from tfrec.index.folder import load_newest, write_index
 from tfrec.index.index import Index
@@ -72,9 +72,7 @@ def test_swaps_under_load_fail_nothing(made: Made, index: Path, asked: Asked) ->
                 failed.append(error)
 
     def wait_for(version: int) -> None:
-        last = time.monotonic() + 60
-        while version not in seen and not failed:
-            assert time.monotonic() < last, f"version {version} was never searched"
+        until(lambda: version in seen or failed, 60)
 
     askers = [threading.Thread(target=keep_asking) for _ in range(3)]
     for asker in askers:

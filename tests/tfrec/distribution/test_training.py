@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 
 from tests.tfrec.test_training import SETTINGS as SMALL
 from tests.tfrec.test_training import TRAIN
+from tests.waiting import until
 from tfrec.errors import SettingsError
 from tfrec.schema import FIRST_ROW
 from tfrec.settings_file import load_settings
@@ -100,10 +100,7 @@ def kill_one_of(processes: Sequence[subprocess.Popen[str]], out: Path) -> None:
     """Kills the second of two workers after the first epoch; the other says what to do, and ends."""
     chief, other = processes
     checkpoints = out.parent / f".{out.name}.training" / "checkpoints"
-    limit = time.monotonic() + DEADLINE_S
-    while not list(checkpoints.glob("epoch-*")):
-        assert chief.poll() is None, chief.communicate()[0]
-        assert time.monotonic() < limit
+    until(lambda: list(checkpoints.glob("epoch-*")), DEADLINE_S, lambda: chief.poll() is None)
     other.send_signal(signal.SIGKILL)
     said, _ = chief.communicate(timeout=DEADLINE_S)
     other.communicate()
