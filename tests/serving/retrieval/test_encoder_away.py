@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +11,6 @@ from pathlib import Path
 
 import grpc
 import numpy as np
-import pytest
 
 from serving.retrieval.server import LIVE
 from tests.serving.retrieval.asking import MODEL, NOT_SERVING, SERVING, Ask, Asked, Eventually, asked_of
@@ -42,34 +42,42 @@ def encoder_process(shop: Path, port: int) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-@pytest.mark.parametrize("fallback", ["none", "popular", "last-known"])
 def test_the_encoder_is_lost_and_comes_back(
     made: Made,
     shop: Path,
     index: Path,
     ask: Ask,
     eventually: Eventually,
-    fallback: str,
+    tmp_path: Path,
     unused_port: Callable[[], int],
 ) -> None:
+    """One encoder of three servers, each with an index of its own and another way to do without."""
     port, inputs = unused_port(), asked_of(made)
-    asked = ask(index, encoder=f"localhost:{port}", fallback=fallback)
-    # Nothing is known yet of what was never there.
-    assert asked.health() == NOT_SERVING
-    code, text = asked.refusal(inputs)
-    assert code is grpc.StatusCode.UNAVAILABLE
-    assert "the encoder at" in text
+    indexes = {way: tmp_path / way / MODEL for way in ("none", "popular", "last-known")}
+    for folder in indexes.values():
+        shutil.copytree(index, folder)
+    servers = {way: ask(at, encoder=f"localhost:{port}", fallback=way) for way, at in indexes.items()}
+    for asked in servers.values():
+        # Nothing is known yet of what was never there.
+        assert asked.health() == NOT_SERVING
+        code, text = asked.refusal(inputs)
+        assert code is grpc.StatusCode.UNAVAILABLE
+        assert "the encoder at" in text
+
+    def all_answer() -> bool:
+        return all(asked.health() == SERVING and asked.in_full(inputs) for asked in servers.values())
+
     with encoder_process(shop, port):
-        eventually(lambda: asked.health() == SERVING and asked.in_full(inputs))
-        before = asked.predict(inputs)["item_id"]
-    if fallback == "none":
-        eventually(lambda: asked.health() == NOT_SERVING)
-        assert asked.refusal(inputs)[0] is grpc.StatusCode.UNAVAILABLE
-    else:
-        answers_without_it(made, index, asked, eventually, before if fallback == "last-known" else None)
+        eventually(all_answer)
+        before = {way: asked.predict(inputs)["item_id"] for way, asked in servers.items()}
+    eventually(lambda: servers["none"].health() == NOT_SERVING)
+    assert servers["none"].refusal(inputs)[0] is grpc.StatusCode.UNAVAILABLE
+    answers_without_it(made, indexes["popular"], servers["popular"], eventually, None)
+    answers_without_it(made, indexes["last-known"], servers["last-known"], eventually, before["last-known"])
     with encoder_process(shop, port):
-        eventually(lambda: asked.in_full(inputs) and asked.health() == SERVING)
-        np.testing.assert_array_equal(asked.predict(inputs)["item_id"], before)
+        eventually(all_answer)
+        for way, asked in servers.items():
+            np.testing.assert_array_equal(asked.predict(inputs)["item_id"], before[way])
 
 
 def answers_without_it(
