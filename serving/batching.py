@@ -6,13 +6,14 @@ batch, so batches grow with the load by themselves.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from serving import padding
 from serving.computing import Answer, compute
+from serving.handing_out import hand_out
 from serving.loading import Servable
 from serving.metrics import Metrics
 from serving.settings import BatchSettings
@@ -189,13 +190,5 @@ class Batcher:
     ) -> None:
         self._idle += 1
         self._metrics.stage("compute", seconds)
-        failure = done.exception()
-        answers: Sequence[Answer | BaseException] = [failure] * len(batch) if failure else done.result()
-        for task, answer in zip(batch, answers, strict=True):
-            if task.answer.done():
-                continue
-            if isinstance(answer, BaseException):
-                task.answer.set_exception(answer)
-            else:
-                task.answer.set_result(answer)
+        hand_out(done, [task.answer for task in batch])
         self._wake(0)

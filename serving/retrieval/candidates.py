@@ -49,11 +49,13 @@ class _User(NamedTuple):
     """What the search must know of one user.
 
     Attributes:
+        query: [D + 1] float32.
         second: scored a second way.
         excluded: rows that must not be answered; NO_ROW counts for nothing.
         allowed: what alone may be; None: everything may.
     """
 
+    query: NDArray[np.float32]
     second: _Second
     excluded: Rows
     allowed: Allowed | None
@@ -72,7 +74,7 @@ class _User(NamedTuple):
         return best_of(all_scores[None], count, np.concatenate([second.rows[left], rows]))
 
 
-def find(index: Index, asked: Sequence[Asked], count: int) -> list[Found | ServingError]:
+def find(index: Index, asked: Sequence[Asked], count: int) -> list[Found | Exception]:
     """Returns, of each request, the best `count` candidates of each user: rows [B, count] and scores, NO_ROW
     and -inf for none. One search answers all; what one asks wrongly is its own error.
 
@@ -85,13 +87,7 @@ def find(index: Index, asked: Sequence[Asked], count: int) -> list[Found | Servi
     users = [user for answer in answers if not isinstance(answer, ServingError) for user in answer]
     if not users:
         return [answer for answer in answers if isinstance(answer, ServingError)]
-    queries = np.concatenate(
-        [
-            one.encoded["query_embedding"]
-            for one, answer in zip(asked, answers, strict=True)
-            if not isinstance(answer, ServingError)
-        ]
-    )
+    queries = np.stack([user.query for user in users])
     barred, allowed = [user.barred() for user in users], [user.allowed for user in users]
     found = zip(*index.search(queries, count, barred, allowed), strict=True)
     return [
@@ -113,7 +109,8 @@ def _users_or_error(index: Index, asked: Asked) -> list[_User] | ServingError:
         return error
     seconds = _seconds(index, asked.encoded, asked.inputs)
     excluded = index.rows(asked.inputs["exclude_item_id"])
-    return [_User(*parts) for parts in zip(seconds, excluded, allowed, strict=True)]
+    queries = asked.encoded["query_embedding"]
+    return [_User(*parts) for parts in zip(queries, seconds, excluded, allowed, strict=True)]
 
 
 def _seconds(index: Index, encoded: Mapping[str, Array], inputs: Mapping[str, Array]) -> list[_Second]:

@@ -7,10 +7,10 @@ query alone would wait for memory. One event loop owns all state here, so nothin
 import asyncio
 import functools
 from collections import deque
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
+from serving.handing_out import hand_out
 from serving.retrieval.candidates import Asked, find
 from serving.status import Code, ServingError
 from tfrec.index.exact import Found
@@ -96,15 +96,7 @@ class Searches:
         self._waiting = left
         return taken
 
-    def _finish(self, together: list[_Waiting], done: "asyncio.Future[list[Found | ServingError]]") -> None:
+    def _finish(self, together: list[_Waiting], done: "asyncio.Future[list[Found | Exception]]") -> None:
         self._idle += 1
-        failure = done.exception()
-        answers: Sequence[Found | BaseException] = [failure] * len(together) if failure else done.result()
-        for one, answer in zip(together, answers, strict=True):
-            if one.found.done():
-                continue
-            if isinstance(answer, BaseException):
-                one.found.set_exception(answer)
-            else:
-                one.found.set_result(answer)
+        hand_out(done, [one.found for one in together])
         self._look()

@@ -68,7 +68,7 @@ def answers(held: Held, first: Any, others: Any) -> list[Any]:
             running += [asyncio.ensure_future(other(searches)) for other in others]
             await asyncio.sleep(0)
             held.go.set()
-            return await asyncio.gather(*running, return_exceptions=True)
+            return await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), 30)
 
     return asyncio.run(run())
 
@@ -96,6 +96,19 @@ def test_those_that_wait_are_searched_together_and_answered_as_alone(held: Held)
         assert answer[0].tolist() == rows.tolist()
         np.testing.assert_allclose(answer[1], scores, rtol=1e-5)
     assert found[-1][0].shape == (1, 4)
+
+
+def test_versions_of_an_index_are_searched_apart(held: Held) -> None:
+    """A newer one has come while requests of the older wait; their rows mean other items."""
+    older, newer = index_of(segment(range(100, 160))), index_of(segment(range(300, 360), seed=1))
+    calls = [(older, 1), (older, 2), (newer, 3), (older, 4)]
+    first, *others = [
+        lambda s, index=index, seed=seed: s.find(index, asked(1, seed), 5, FAR) for index, seed in calls
+    ]
+    found = answers(held, first, others)
+    assert held.together == [1, 2, 1]
+    for (index, seed), (rows, _) in zip(calls, found, strict=True):
+        assert rows.tolist() == find(index, [asked(1, seed)], 5)[0][0].tolist()
 
 
 def test_what_nobody_waits_for_is_not_searched(held: Held) -> None:

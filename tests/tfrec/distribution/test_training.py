@@ -100,7 +100,11 @@ def kill_one_of(processes: Sequence[subprocess.Popen[str]], out: Path) -> None:
     """Kills the second of two workers after the first epoch; the other says what to do, and ends."""
     chief, other = processes
     checkpoints = out.parent / f".{out.name}.training" / "checkpoints"
-    until(lambda: list(checkpoints.glob("epoch-*")), DEADLINE_S, lambda: chief.poll() is None)
+    until(
+        lambda: list(checkpoints.glob("epoch-*")),
+        DEADLINE_S,
+        lambda: chief.poll() is None or pytest.fail(chief.communicate()[0]),
+    )
     other.send_signal(signal.SIGKILL)
     said, _ = chief.communicate(timeout=DEADLINE_S)
     other.communicate()
