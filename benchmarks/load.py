@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 
 import grpc
 
-from serving import wire
-
-METHOD = f"/{wire.SERVICE}/Predict"
+from serving.rollout.load import connected
 
 
 @dataclass
@@ -36,6 +34,7 @@ def run_load(
     seconds: float,
     *,
     count: int | None = None,
+    connections: int = 1,
     keep_answers: bool = False,
     into: Load | None = None,
 ) -> Load:
@@ -49,11 +48,12 @@ def run_load(
         concurrency: callers.
         seconds: when to stop.
         count: or after how many calls.
+        connections: that the callers share, for servers of several processes, which each get some.
         keep_answers: whether `Load.answers` holds the serialized answers.
         into: what to fill, for a caller in another thread that watches it grow.
     """
     load = into or Load()
-    asyncio.run(_run(load, target, requests, concurrency, seconds, count, keep_answers))
+    asyncio.run(_run(load, target, requests, concurrency, seconds, count, connections, keep_answers))
     return load
 
 
@@ -64,17 +64,15 @@ async def _run(
     concurrency: int,
     seconds: float,
     count: int | None,
+    connections: int,
     keep_answers: bool,
 ) -> None:
-    # Messages of 64 sequences are larger than gRPC's own limit for small ones.
-    options = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_message_length", 64 << 20)]
-    async with grpc.aio.insecure_channel(target, options) as channel:
-        call = channel.unary_unary(METHOD)
-        await channel.channel_ready()
+    async with connected(target, connections) as calls:
         places = iter(range(count) if count is not None else iter(int, 1))
         began = time.perf_counter()
 
         async def caller(first: int) -> None:
+            call = calls[first % connections]
             for turn, _ in enumerate(places):
                 start = time.perf_counter()
                 if start - began > seconds:

@@ -1,5 +1,6 @@
 """Latency against the rate of requests that wait for nobody: the servers to their saturation and beyond."""
 
+import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,7 +17,7 @@ from serving.rollout.load import run_open_load
 
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.2)
 """of the saturation rate"""
-CALLERS = 64
+CALLERS, CONNECTIONS = 64, 16
 TIMEOUT_S = 30.0
 PERCENTS = (50, 99, 99.9)
 MOST = 20_000
@@ -36,17 +37,18 @@ class Setup:
     start: Callable[[], AbstractContextManager[str]]
 
 
-def setups(servable: Path, index: Path | None) -> list[Setup]:
+def setups(servable: Path, index: Path | None, *options: str) -> list[Setup]:
     """Returns the ways to serve a servable: embedded, and, with an index, by the retrieval server.
 
     Args:
         servable: servables/NAME.
         index: indexes/NAME of the same model.
+        options: of every command.
     """
-    name = ("--name", servable.name)
+    name = ("--name", servable.name, *options)
     found = [
-        Setup("embedded", lambda: _one("serve", servable)),
-        Setup("embedded, no batches", lambda: _one("serve", servable, "--max-batch-size", "1")),
+        Setup("embedded", lambda: _one("serve", servable, *options)),
+        Setup("embedded, no batches", lambda: _one("serve", servable, "--max-batch-size", "1", *options)),
     ]
     if index is not None:
         found += [
@@ -70,8 +72,9 @@ def measure_open(
         seconds: of each measurement.
     """
     with setup.start() as target:
-        pool.submit(run_load, target, requests, CALLERS, 2.0).result()
-        load = pool.submit(run_load, target, requests, CALLERS, seconds).result()
+        callers = functools.partial(run_load, target, requests, CALLERS, connections=CONNECTIONS)
+        pool.submit(callers, 2.0).result()
+        load = pool.submit(callers, seconds).result()
         if load.errors:
             raise SystemExit(f"{setup.name}: {len(load.errors)} requests failed, the first: {load.errors[0]}")
         saturation = len(load.latencies) / load.seconds
@@ -79,7 +82,10 @@ def measure_open(
         for share in SHARES:
             rate = share * saturation
             count = min(max(int(rate * seconds), 1), MOST)
-            found = pool.submit(run_open_load, target, requests, rate, count, TIMEOUT_S).result()
+            at_rate = functools.partial(
+                run_open_load, target, requests, rate, count, TIMEOUT_S, connections=CONNECTIONS
+            )
+            found = pool.submit(at_rate).result()
             percentiles = {f"p{percent}_ms": _rounded(found.percentile_ms(percent)) for percent in PERCENTS}
             answered = round(len(found.latencies_ms) / found.seconds, 1)
             rates.append(

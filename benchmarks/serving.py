@@ -2,7 +2,7 @@
 
 For 1 and 64 users a request, at concurrency 1, 8 and 64: requests and users a second and latencies over
 gRPC on loopback, beside direct calls of the same SavedModel with as many users a call in one process.
-Server, load generator and direct calls are three processes on the same cores; direct calls and load take
+Servers, load generator and direct calls are processes on the same cores; direct calls and load take
 turns, and the ratio is the median over the rounds, so that other work on the machine meets both alike.
 
 Then requests of one user that wait for nobody, at shares of the rate that 64 callers reach: the embedded
@@ -12,6 +12,7 @@ beside it.
 
 import argparse
 import contextlib
+import functools
 import statistics
 import tempfile
 import time
@@ -38,6 +39,8 @@ from tfrec.progress import track
 USERS = (1, 64)
 CONCURRENCY = (1, 8, 64)
 DISTINCT = 8
+CONNECTIONS = 16
+"""of all callers; a server of several processes shares them out"""
 QUICKSTART = Path("quickstart/servables/exact")
 ENQUEUED = 2 * max(USERS) * max(CONCURRENCY)
 """Room for all callers: what is measured is work, not refusals."""
@@ -62,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--index", type=Path, help="indexes/NAME of the same model: the retrieval server too")
     parser.add_argument("--events", type=int, help="of each sequence; by default all that the servable reads")
+    parser.add_argument("--processes", type=int, default=1, help="of each server")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     options = parser.parse_args(arguments)
@@ -69,7 +73,9 @@ def main(arguments: list[str] | None = None) -> None:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         version = _newest(options.servable) if options.servable else _synthetic(place)
         servable = load_servable(version)
-        target = stack.enter_context(serving(version.parent, "--max-enqueued", str(ENQUEUED)))
+        target = stack.enter_context(
+            serving(version.parent, "--max-enqueued", str(ENQUEUED), *shared(options))
+        )
         pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
         cases = [Case(users, concurrency) for users in USERS for concurrency in CONCURRENCY]
         work = track(cases, "cases", len(cases))
@@ -77,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         one = [
             to_request(servable, random_inputs(servable, 1, seed, options.events)) for seed in range(DISTINCT)
         ]
-        ways = setups(version.parent, options.index)
+        ways = setups(version.parent, options.index, *shared(options))
         loads = [
             measure_open(setup, one, pool, options.seconds) for setup in track(ways, "open loop", len(ways))
         ]
@@ -88,9 +94,15 @@ def main(arguments: list[str] | None = None) -> None:
         retrieval=servable.info.retrieval,
         items=servable.info.items,
         events=options.events or servable.info.max_length,
+        processes=options.processes,
         cases=figures,
         open_loop=loads,
     )
+
+
+def shared(options: Any) -> tuple[str, str]:
+    """What the command of a server is told of its processes."""
+    return "--processes", str(options.processes)
 
 
 def measure(
@@ -101,10 +113,13 @@ def measure(
     requests = [to_request(servable, tensors) for tensors in inputs]
     loads, directs = [], []
     # The first load is not counted: it opens what both sides keep open.
-    pool.submit(run_load, target, requests, case.concurrency, 1.0).result()
+    load_for = functools.partial(
+        run_load, target, requests, case.concurrency, connections=min(case.concurrency, CONNECTIONS)
+    )
+    pool.submit(load_for, 1.0).result()
     for _ in range(options.rounds):
         directs.append(direct(servable, inputs, options.seconds))
-        load = pool.submit(run_load, target, requests, case.concurrency, options.seconds).result()
+        load = pool.submit(load_for, options.seconds).result()
         if load.errors:
             raise SystemExit(f"{len(load.errors)} requests failed, the first: {load.errors[0]}")
         loads.append(load)

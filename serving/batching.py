@@ -7,12 +7,12 @@ batch, so batches grow with the load by themselves.
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from serving import padding
 from serving.computing import Answer, compute
+from serving.computing_threads import computing_threads
 from serving.handing_out import hand_out
 from serving.loading import Servable
 from serving.metrics import Metrics
@@ -46,7 +46,7 @@ class Batcher:
         self._queues: dict[tuple[Any, ...], Queue] = {}
         self._waiting = 0
         self._idle = settings.workers
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="batch")
+        self._pool = computing_threads(settings.workers, "batch")
         self._alarm: asyncio.Handle | None = None
 
     async def submit(

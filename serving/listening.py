@@ -30,8 +30,8 @@ def grpc_server(settings: ListenSettings, metrics: Metrics) -> Any:
     options = [
         ("grpc.max_receive_message_length", limit),
         ("grpc.max_send_message_length", limit),
-        # A port that another server has is an error, not a share of its requests.
-        ("grpc.so_reuseport", 0),
+        # A port that a stranger has is an error, not a share of its requests.
+        ("grpc.so_reuseport", int(settings.processes > 1)),
     ]
     if settings.max_connection_age_s:
         options += [

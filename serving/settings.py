@@ -19,7 +19,7 @@ class BatchSettings:
         workers: batches computed at the same time; as many as there are cores by default.
     """
 
-    max_batch_size: int = 8
+    max_batch_size: int = 16
     batch_timeout_us: int = 1000
     max_enqueued: int = 1024
     workers: int = field(default_factory=lambda: cores())
@@ -50,6 +50,7 @@ class ListenSettings:
     Attributes:
         host: the address to listen on; the default is reached from this machine alone.
         port: 0 takes a free one.
+        processes: that share the port, each getting some of the connections; this is one of them.
         poll_interval_s: seconds between looks for a new version.
         drain_s: seconds that running requests get when the server, or a connection that is too old, ends.
         max_connection_age_s: seconds after which a connection is ended, give or take a tenth, so that clients
@@ -65,6 +66,7 @@ class ListenSettings:
 
     host: str = "127.0.0.1"
     port: int = 8500
+    processes: int = 1
     poll_interval_s: float = 2.0
     drain_s: float = 30.0
     max_connection_age_s: float = 0.0
@@ -78,6 +80,7 @@ class ListenSettings:
     def __post_init__(self) -> None:
         check_least(
             port=(self.port, 0),
+            processes=(self.processes, 1),
             poll_interval_s=(self.poll_interval_s, 0.01),
             drain_s=(self.drain_s, 0),
             max_connection_age_s=(self.max_connection_age_s, 0),

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from threadpoolctl import threadpool_limits
 
 from serving import wire
 from serving.channel import Endpoint, Tls
+from serving.computing_threads import computing_threads
 from serving.health import HealthService
 from serving.listening import grpc_server, listen
 from serving.metrics import Metrics, MetricsServer
@@ -51,7 +51,7 @@ class RetrievalServer:
         self.metrics.watch_index(name, lambda: max(self.indexes.versions, default=float("nan")))
         self.indexes = Indexes(settings.index, lambda: self.metrics.version_rejected(name))
         self._grpc = grpc_server(settings, self.metrics)
-        self._pool = ThreadPoolExecutor(settings.searches, thread_name_prefix="search")
+        self._pool = computing_threads(settings.searches, "search")
         self._limits = contextlib.ExitStack()
         self._health = HealthService()
         self._encoder: Encoder | None = None
@@ -94,7 +94,7 @@ class RetrievalServer:
             self._metrics_server = MetricsServer(self.metrics, settings.host, settings.metrics_port)
         await self._health.set(LIVE, health_pb2.HealthCheckResponse.SERVING)
         # Searches at the same time share the cores; with as many threads as cores each, they fight over them.
-        threads = max(cores() // settings.searches, 1)
+        threads = max(cores() // (settings.searches * settings.processes), 1)
         self._limits.enter_context(threadpool_limits(threads, user_api="blas"))
         await self._grpc.start()
         interval = settings.poll_interval_s

@@ -61,6 +61,10 @@ class RetrievalSettings(ListenSettings):
                 "the encoder is either a TensorFlow Serving (--encoder host:port) or a servable in this "
                 "process (--servable servables/NAME): expected one of them"
             )
+        if self.socket is not None and self.processes > 1:
+            raise SettingsError(
+                "a Unix socket is one process's: serve with one process, or without the socket"
+            )
         if self.encoder_tls is not None and not self.encoder:
             raise SettingsError("encoder_tls is for --encoder; a servable in this process needs no TLS")
         if (self.encoder_cert is None) != (self.encoder_key is None):

@@ -5,9 +5,11 @@ long people would wait. Here each latency counts from the moment that the reques
 """
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 import numpy as np
@@ -43,7 +45,13 @@ class OpenLoad:
 
 
 def run_open_load(
-    target: str, requests: Sequence[bytes], rate: float, count: int, timeout_s: float
+    target: str,
+    requests: Sequence[bytes],
+    rate: float,
+    count: int,
+    timeout_s: float,
+    *,
+    connections: int = 1,
 ) -> OpenLoad:
     """Asks `count` requests, with exponential gaps between them, as those of people who know nothing of each
     other; the gaps are the same in every run.
@@ -54,27 +62,46 @@ def run_open_load(
         rate: requests a second, on average.
         count: how many.
         timeout_s: deadline of each.
+        connections: that take turns.
     """
     gaps = np.random.default_rng(_SEED).exponential(1 / rate, count)
     load = OpenLoad(rate, count)
-    asyncio.run(_run(load, target, requests, np.cumsum(gaps).tolist(), timeout_s))
+    asyncio.run(_run(load, target, requests, np.cumsum(gaps).tolist(), timeout_s, connections))
     return load
 
 
-async def _run(
-    load: OpenLoad, target: str, requests: Sequence[bytes], due: Sequence[float], timeout_s: float
-) -> None:
+@contextlib.asynccontextmanager
+async def connected(target: str, connections: int) -> AsyncIterator[list[Any]]:
+    """Calls of Predict with bytes in and out, one for each connection, while the block runs."""
+    # Messages of 64 sequences are larger than gRPC's own limit for small ones. Without a pool of its own, a
+    # channel would take up the connection that another has to the same place.
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_BYTES),
         ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ("grpc.use_local_subchannel_pool", 1),
     ]
-    async with grpc.aio.insecure_channel(target, options) as channel:
-        call = channel.unary_unary(METHOD)
+    async with contextlib.AsyncExitStack() as stack:
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(target, options))
+            for _ in range(connections)
+        ]
+        yield [channel.unary_unary(METHOD) for channel in channels]
+
+
+async def _run(
+    load: OpenLoad,
+    target: str,
+    requests: Sequence[bytes],
+    due: Sequence[float],
+    timeout_s: float,
+    connections: int,
+) -> None:
+    async with connected(target, connections) as calls:
         began = time.perf_counter()
 
         async def ask(place: int) -> None:
             try:
-                await call(requests[place % len(requests)], timeout=timeout_s)
+                await calls[place % connections](requests[place % len(requests)], timeout=timeout_s)
             except grpc.aio.AioRpcError as error:
                 load.errors.append(f"{error.code().name}: {error.details()}")
             else:

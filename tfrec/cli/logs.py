@@ -24,11 +24,16 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-def write_logs(form: LogFormat) -> Console:
+def write_logs(form: LogFormat, *, of_libraries: bool = True) -> Console:
     """Lets everything that is logged from INFO on be written to stderr.
 
     A line of JSON has `time` (ISO 8601, UTC), `level`, `logger`, `message`, `exception` where there is one,
     and the fields that the message was logged with.
+
+    Args:
+        form: how.
+        of_libraries: whether lines of JSON are also made of what libraries print. Not in a process whose
+            children do that for themselves: they would write into what is read here.
 
     Returns:
         The console for what is shown besides; silent where the log is for machines.
@@ -37,7 +42,8 @@ def write_logs(form: LogFormat) -> Console:
     if form is LogFormat.JSON:
         # TensorFlow's own notes on the machine would be many; what fails is raised too.
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-        _log_what_libraries_print()
+        if of_libraries:
+            _log_what_libraries_print()
         handler: logging.Handler = logging.StreamHandler()
         handler.setFormatter(_json_formatter())
     else:

@@ -2,13 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tfrec.cli import server_options as options
 from tfrec.cli.app import needs_extra
 from tfrec.cli.logs import LogFormat, write_logs
+from tfrec.cli.server_run import run_server
 
 
 class Fallback(StrEnum):
@@ -38,17 +39,19 @@ def retrieval(
     host: options.Host = "127.0.0.1",
     port: options.Port = 8500,
     socket: Annotated[Path | None, typer.Option(help="a Unix socket to listen on beside it")] = None,
+    processes: options.Processes = 1,
     poll_interval_s: options.PollInterval = 2.0,
     max_users: Annotated[
         int, typer.Option(help="users that are being answered, before requests are refused")
     ] = 1024,
     searches: Annotated[
-        int | None, typer.Option(help="searches at the same time; one a core by default")
+        int | None,
+        typer.Option(help="searches that a process makes at the same time; by default they are one a core"),
     ] = None,
     fallback: Annotated[
         Fallback, typer.Option(help="what is answered while the encoder is not there")
     ] = Fallback.none,
-    max_batch_size: Annotated[int, typer.Option(help="with --servable: users computed together")] = 8,
+    max_batch_size: Annotated[int, typer.Option(help="with --servable: users computed together")] = 16,
     max_message_mb: options.MaxMessage = 64,
     drain_s: options.Drain = 30.0,
     max_connection_age_s: options.MaxConnectionAge = 0.0,
@@ -74,11 +77,13 @@ def retrieval(
     Newer versions of the index are taken up as they appear. Ctrl-C or SIGTERM stops it, once the requests
     that run have ended.
     """
-    with needs_extra("retrieval", "serve" if servable else "retrieval"):
-        write_logs(log_format)  # before TensorFlow is imported, whose notes it stops
-        from serving.retrieval.server import run
+    extra = "serve" if servable else "retrieval"
+    with needs_extra("retrieval", extra):
+        # Before TensorFlow is imported, whose notes it stops.
+        write_logs(log_format, of_libraries=processes == 1)
         from serving.retrieval.settings import RetrievalSettings
         from serving.settings import BatchSettings, cores
+    share_of_cores = max(cores() // processes, 1)
     settings = RetrievalSettings(
         index=index,
         encoder=encoder,
@@ -86,13 +91,14 @@ def retrieval(
         name=name,
         host=host,
         port=port,
+        processes=processes,
         socket=socket,
         poll_interval_s=poll_interval_s,
         drain_s=drain_s,
         max_connection_age_s=max_connection_age_s,
         max_message_mb=max_message_mb,
         max_users=max_users,
-        searches=cores() if searches is None else searches,
+        searches=share_of_cores if searches is None else searches,
         fallback=fallback.value,
         encoder_timeout_s=encoder_timeout_s,
         encoder_tls=encoder_tls,
@@ -103,11 +109,18 @@ def retrieval(
         tls_client_ca=tls_client_ca,
         metrics_port=metrics_port,
         log_requests=log_requests,
-        batching=BatchSettings(max_batch_size=max_batch_size),
+        batching=BatchSettings(max_batch_size=max_batch_size, workers=share_of_cores),
     )
 
-    def started(server: Any) -> None:
+    def started(port: int) -> None:
         # On stdout and alone, so that a script can read where to ask.
-        print(f"{settings.model_name} is retrieved on {host}:{server.port}", flush=True)
+        print(f"{settings.model_name} is retrieved on {host}:{port}", flush=True)
 
-    run(settings, started)
+    run_server(
+        "retrieval",
+        "serving.retrieval.server",
+        settings,
+        started,
+        log_format=log_format,
+        extra=extra,
+    )

@@ -11,6 +11,10 @@ Host = Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for all")
 Port = Annotated[int, typer.Option(help="0 takes a free one")]
 PollInterval = Annotated[float, typer.Option(help="seconds between looks for a new version")]
 MaxBatchSize = Annotated[int, typer.Option(help="users computed together")]
+Processes = Annotated[
+    int,
+    typer.Option(min=1, help="that share the port; as many as there are cores answer most small requests"),
+]
 MaxMessage = Annotated[int, typer.Option(help="largest request and answer, in MiB")]
 Drain = Annotated[float, typer.Option(help="seconds that running requests get at the end")]
 MaxConnectionAge = Annotated[

@@ -65,3 +65,18 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+@pytest.fixture
+def free_ports() -> Callable[[int], int]:
+    """`free_ports(count)`: the first of so many ports of loopback, one after the other, that nobody has."""
+
+    def find(count: int) -> int:
+        while True:
+            with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+                first = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+                for place in range(1, count):
+                    stack.enter_context(socket.create_server(("127.0.0.1", first + place)))
+                return int(first)
+
+    return find
