@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving.same_signatures import same_signatures
 from serving.session import TAG, GraphSession
 from serving.signatures import Signature
 from serving.tensors import Array
@@ -57,13 +58,14 @@ def load_servable(folder: Path) -> Servable:
     info = ServableInfo.load(folder)
     if info.retrieval == "scann":
         _load_scann_ops(folder)
-    definitions = _signature_defs(folder)
+    graph = _meta_graph(folder)
+    definitions = graph.signature_def
     if DEFAULT_SIGNATURE not in definitions:
         raise DataError(f"{folder}/saved_model.pb has no signature {DEFAULT_SIGNATURE!r}. Export it again.")
     # Metadata show the op by which a SavedModel begins, as TensorFlow Serving's do; nothing is asked of it.
     asked = {name: found for name, found in definitions.items() if name != INIT_OP}
     try:
-        session = GraphSession(folder, asked)
+        session = GraphSession(folder, asked, same_signatures(graph, asked))
     # A damaged file surfaces as whatever the op or parser that meets it raises.
     except Exception as error:
         raise DataError(f"{folder} cannot be loaded: {_first_line(error)}. Export it again.") from error
@@ -71,8 +73,8 @@ def load_servable(folder: Path) -> Servable:
     return Servable(int(folder.name), info, signatures, definitions, session)
 
 
-def _signature_defs(folder: Path) -> Mapping[str, Any]:
-    """The signatures as the file has them, the names of inputs untouched."""
+def _meta_graph(folder: Path) -> Any:
+    """The graph to serve and its signatures as the file has them, the names of inputs untouched."""
     from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
@@ -87,8 +89,7 @@ def _signature_defs(folder: Path) -> Mapping[str, Any]:
         ) from error
     for graph in saved.meta_graphs:
         if TAG in graph.meta_info_def.tags:
-            definitions: Mapping[str, Any] = graph.signature_def
-            return definitions
+            return graph
     raise DataError(f"{path} has no graph with the tag {TAG!r}. It may be cut off; export it again.")
 
 

@@ -23,12 +23,13 @@ class GraphSession:
     Args:
         folder: of the SavedModel.
         definitions: its signatures by name, as the file has them.
+        same: for each of them, the one that is computed for it.
 
     Raises:
         Exception: whatever the op or parser that meets a damaged file raises.
     """
 
-    def __init__(self, folder: Path, definitions: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, definitions: Mapping[str, Any], same: Mapping[str, str]) -> None:
         import tensorflow as tf
 
         threads = tf.config.threading.get_intra_op_parallelism_threads()
@@ -38,14 +39,17 @@ class GraphSession:
             # ones to others costs as much as they do.
             inter_op_parallelism_threads=-1 if threads == 1 else _inter_op_threads(),
         )
-        self._definitions = definitions
+        # A signature is a call of one function, which TensorFlow optimizes by itself when it is first called.
+        # Around it is nothing to be optimized, and inlined into the graph it would be optimized twice.
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        self._definitions, self._same = definitions, same
         self._session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
         self._calls: dict[str, Callable[..., list[Array]]] = {}
         try:
             with self._session.graph.as_default(), _no_warnings():
                 tf.compat.v1.saved_model.loader.load(self._session, [TAG], str(folder))
-                for name, definition in definitions.items():
-                    self._calls[name] = _callable(self._session, definition)
+                for name in set(same.values()):
+                    self._calls[name] = _callable(self._session, definitions[name])
         except BaseException:
             self.close()
             raise
@@ -56,8 +60,9 @@ class GraphSession:
         Raises:
             tf.errors.OpError: the graph refuses its input.
         """
-        definition = self._definitions[signature]
-        outputs = self._calls[signature](*(inputs[name] for name in definition.inputs))
+        name = self._same[signature]
+        definition = self._definitions[name]
+        outputs = self._calls[name](*(inputs[name] for name in definition.inputs))
         return dict(zip(definition.outputs, outputs, strict=True))
 
     def close(self) -> None:
