@@ -1,6 +1,7 @@
 """Both stages and rules, of a model with tasks: as the servable's graph has them."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.retrieval.encoder import Prediction
 from serving.retrieval.local import LocalEncoder
+from serving.server import ServerSettings, running
 from serving.signatures import Signature
-from tests.serving.retrieval.asking import Ask, Asked, ranking_of
+from tests.serving.retrieval.asking import MODEL, Ask, Asked, ranking_of
 from tests.tfrec.asking import nothing
 from tests.tfrec.ranked import KNOWN_OF, K, Ranked, of_known, recommended
 from tfrec.errors import SettingsError
@@ -33,21 +35,29 @@ def servable(ranked: Ranked) -> Path:
     return export(ranked.folder / "model", ranked.folder / "plain" / "shop", k=K).parent
 
 
-def served(ranked: Ranked, ask: Ask, servable: Path, index: Path, *overrides: str) -> Asked:
-    """A server of the model and an index with settings of its own."""
+@pytest.fixture(scope="module")
+def encoder(servable: Path) -> Iterator[str]:
+    """Where an embedded server has it, for all tests that change the index alone."""
+    with running(ServerSettings(servable, name=MODEL, port=0)) as server:
+        yield f"localhost:{server.port}"
+
+
+def served(ranked: Ranked, ask: Ask, encoder: str | Path, index: Path, *overrides: str) -> Asked:
+    """A server of the model, elsewhere or in the server, and an index with settings of its own."""
     index_model(ranked.folder / "model", index, overrides=overrides, quiet=True)
-    return ask(index, servable=servable)
+    return ask(index, servable=encoder) if isinstance(encoder, Path) else ask(index, encoder=encoder)
 
 
 @pytest.mark.parametrize("rules", ANSWERS)
 def test_both_stages_are_those_of_the_servable(
-    ranked: Ranked, ask: Ask, servable: Path, rules: str, tmp_path: Path
+    ranked: Ranked, ask: Ask, encoder: str, rules: str, tmp_path: Path
 ) -> None:
     overrides = ANSWERS[rules]
+    has: str | Path = encoder
     # The formula is the encoder's, how many are ranked and rules are the index's.
     if any("formula" in one for one in overrides):
-        servable = export(ranked.folder / "model", tmp_path / "shop", k=K, overrides=overrides).parent
-    asked = served(ranked, ask, servable, tmp_path / "index", *overrides)
+        has = export(ranked.folder / "model", tmp_path / "shop", k=K, overrides=overrides).parent
+    asked = served(ranked, ask, has, tmp_path / "index", *overrides)
     expected = recommended(ranked, *overrides)
     users = len(expected["item_id"])
     known = {
@@ -93,10 +103,10 @@ def test_servables_that_rank_sequences_alone_are_asked_for_that(
 
 
 def test_a_user_without_candidates_fails_nobody(
-    ranked: Ranked, ask: Ask, servable: Path, tmp_path: Path
+    ranked: Ranked, ask: Ask, encoder: str, tmp_path: Path
 ) -> None:
     few = ("answers.retrieve=9", "answers.max_candidates=9")
-    asked = served(ranked, ask, servable, tmp_path / "index", *few)
+    asked = served(ranked, ask, encoder, tmp_path / "index", *few)
     inputs = ranking_of(ranked)
     users = len(inputs["length"])
     allow = np.tile(ranked.dataset.items.values[:4], (users, 1))
@@ -118,13 +128,13 @@ def test_no_more_is_retrieved_than_may_be_ranked(ranked: Ranked, tmp_path: Path)
 
 
 def test_exploration_draws_the_same_lots_for_the_same_request(
-    ranked: Ranked, ask: Ask, servable: Path, tmp_path: Path
+    ranked: Ranked, ask: Ask, encoder: str, tmp_path: Path
 ) -> None:
     inputs, found = ranking_of(ranked), {}
     for name, by in (("none", "lot"), ("some", "lot"), ("all", "lot"), ("thompson", "thompson")):
         share = {"none": 0, "all": 1}.get(name, 0.5)
         rules = (f"answers.explore={share}", f"answers.explore_by={by}", "answers.at_most={colour: 2}")
-        asked = served(ranked, ask, servable, tmp_path / name, *rules)
+        asked = served(ranked, ask, encoder, tmp_path / name, *rules)
         first, again = (asked.predict(inputs)["item_id"] for _ in range(2))
         np.testing.assert_array_equal(first, again)
         found[name] = first
