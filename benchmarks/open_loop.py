@@ -1,10 +1,10 @@
 """Latency against the rate of requests that wait for nobody: the servers to their saturation and beyond."""
 
-import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +37,26 @@ class Setup:
     start: Callable[[], AbstractContextManager[str]]
 
 
-def setups(servable: Path, index: Path | None, *options: str) -> list[Setup]:
+def setups(servable: Path, index: Path | None, processes: int = 1) -> list[Setup]:
     """Returns the ways to serve a servable: embedded, and, with an index, by the retrieval server.
 
     Args:
         servable: servables/NAME.
         index: indexes/NAME of the same model.
-        options: of every command.
+        processes: more than one: servers of so many, too.
     """
-    name = ("--name", servable.name, *options)
-    found = [
-        Setup("embedded", lambda: _one("serve", servable, *options)),
-        Setup("embedded, no batches", lambda: _one("serve", servable, "--max-batch-size", "1", *options)),
-    ]
-    if index is not None:
-        found += [
-            Setup(
-                "retrieval, encoder inside", lambda: _one("retrieval", index, "--servable", servable, *name)
-            ),
-            Setup("retrieval, encoder beside", lambda: _two(servable, index, *name)),
-        ]
+    several = [("", ("--processes", "1"))]
+    if processes > 1:
+        several.append((f", {processes} processes", ("--processes", str(processes))))
+    found = [Setup(f"embedded{name}", partial(_one, "serve", servable, *words)) for name, words in several]
+    found.append(Setup("embedded, no batches", partial(_one, "serve", servable, "--max-batch-size", "1")))
+    if index is None:
+        return found
+    for name, words in several:
+        words = ("--name", servable.name, *words)
+        inside = partial(_one, "retrieval", index, "--servable", servable, *words)
+        found.append(Setup(f"retrieval, encoder inside{name}", inside))
+        found.append(Setup(f"retrieval, encoder beside{name}", partial(_two, servable, index, *words)))
     return found
 
 
@@ -72,7 +72,7 @@ def measure_open(
         seconds: of each measurement.
     """
     with setup.start() as target:
-        callers = functools.partial(run_load, target, requests, CALLERS, connections=CONNECTIONS)
+        callers = partial(run_load, target, requests, CALLERS, connections=CONNECTIONS)
         pool.submit(callers, 2.0).result()
         load = pool.submit(callers, seconds).result()
         if load.errors:
@@ -82,7 +82,7 @@ def measure_open(
         for share in SHARES:
             rate = share * saturation
             count = min(max(int(rate * seconds), 1), MOST)
-            at_rate = functools.partial(
+            at_rate = partial(
                 run_open_load, target, requests, rate, count, TIMEOUT_S, connections=CONNECTIONS
             )
             found = pool.submit(at_rate).result()

@@ -65,7 +65,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--index", type=Path, help="indexes/NAME of the same model: the retrieval server too")
     parser.add_argument("--events", type=int, help="of each sequence; by default all that the servable reads")
-    parser.add_argument("--processes", type=int, default=1, help="of each server")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="in the open loop: servers of so many processes, too"
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     options = parser.parse_args(arguments)
@@ -73,9 +75,7 @@ def main(arguments: list[str] | None = None) -> None:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         version = _newest(options.servable) if options.servable else _synthetic(place)
         servable = load_servable(version)
-        target = stack.enter_context(
-            serving(version.parent, "--max-enqueued", str(ENQUEUED), *shared(options))
-        )
+        target = stack.enter_context(serving(version.parent, "--max-enqueued", str(ENQUEUED)))
         pool = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
         cases = [Case(users, concurrency) for users in USERS for concurrency in CONCURRENCY]
         work = track(cases, "cases", len(cases))
@@ -83,7 +83,7 @@ def main(arguments: list[str] | None = None) -> None:
         one = [
             to_request(servable, random_inputs(servable, 1, seed, options.events)) for seed in range(DISTINCT)
         ]
-        ways = setups(version.parent, options.index, *shared(options))
+        ways = setups(version.parent, options.index, options.processes)
         loads = [
             measure_open(setup, one, pool, options.seconds) for setup in track(ways, "open loop", len(ways))
         ]
@@ -94,15 +94,9 @@ def main(arguments: list[str] | None = None) -> None:
         retrieval=servable.info.retrieval,
         items=servable.info.items,
         events=options.events or servable.info.max_length,
-        processes=options.processes,
         cases=figures,
         open_loop=loads,
     )
-
-
-def shared(options: Any) -> tuple[str, str]:
-    """What the command of a server is told of its processes."""
-    return "--processes", str(options.processes)
 
 
 def measure(

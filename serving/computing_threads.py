@@ -5,9 +5,10 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-NICENESS = 10
+NICENESS = 5
 """Of 19. Where every core computes, the event loop would otherwise wait some milliseconds for one each time
-that something comes in, and often with Python's lock in its hand, for which they wait in turn."""
+that something comes in, and often with Python's lock in its hand, for which they wait in turn. Twice as much
+gained little more here, and would leave them a tenth of a core beside strangers that compute."""
 
 
 def computing_threads(count: int, name: str) -> ThreadPoolExecutor:

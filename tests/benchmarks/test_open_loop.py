@@ -23,6 +23,11 @@ def test_a_setup_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "retrieval, encoder beside",
     ]
     assert alone.name == "embedded, no batches"
+    assert [one.name for one in setups(tmp_path / "tiny", None, 2)] == [
+        "embedded",
+        "embedded, 2 processes",
+        "embedded, no batches",
+    ]
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         found = measure_open(embedded, requests, pool, 0.2)
     assert found["saturation_per_s"] > 0
