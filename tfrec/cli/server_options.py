@@ -13,7 +13,7 @@ PollInterval = Annotated[float, typer.Option(help="seconds between looks for a n
 MaxBatchSize = Annotated[int, typer.Option(help="users computed together")]
 Processes = Annotated[
     int,
-    typer.Option(min=1, help="that share the port; as many as there are cores answer most small requests"),
+    typer.Option(min=1, help="that share the port; for requests of which Python is most of the work"),
 ]
 MaxMessage = Annotated[int, typer.Option(help="largest request and answer, in MiB")]
 Drain = Annotated[float, typer.Option(help="seconds that running requests get at the end")]
