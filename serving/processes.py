@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import connection
+from typing import Any
 
 from serving.member import Member
 from serving.settings import ListenSettings
@@ -100,22 +101,30 @@ def _kept_port(settings: ListenSettings) -> Iterator[int]:
     """A port that the processes may share, and nobody takes while all of them are away."""
     if not hasattr(socket, "SO_REUSEPORT"):
         raise SettingsError("this system shares no port between processes; serve with one process.")
-    address = f"{settings.host}:{settings.port}"
     try:
         found = socket.getaddrinfo(settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM)
         family, _, _, _, place = found[0]
-        with socket.socket(family) as asking:
-            # Who listens there has the port, even if it would share it: with others of its own.
-            asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            asking.bind(place)
-        with socket.socket(family) as kept:
-            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            kept.bind(place)
-            yield kept.getsockname()[1]
+        # Who listens there has the port, even if it would share it: with others of its own.
+        _bound(family, place, socket.SO_REUSEADDR).close()
+        kept = _bound(family, place, socket.SO_REUSEPORT)
     except OSError as error:
         raise SettingsError(
-            f"cannot listen on {address}. Is the port taken? Choose another by --port. ({error})"
+            f"cannot listen on {settings.host}:{settings.port}. Is the port taken? Choose another by --port. "
+            f"({error})"
         ) from error
+    with kept:
+        yield kept.getsockname()[1]
+
+
+def _bound(family: socket.AddressFamily, place: Any, option: int) -> socket.socket:
+    made = socket.socket(family)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, option, 1)
+        made.bind(place)
+    except BaseException:
+        made.close()
+        raise
+    return made
 
 
 @contextlib.contextmanager

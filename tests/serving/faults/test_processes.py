@@ -158,3 +158,12 @@ def test_one_that_ends_again_and_again_is_started_ever_more_seldom() -> None:
             assert member.tend(now) is None
     member.join()
     assert pauses == [None, 1, 3, 7]
+
+
+def test_what_fails_later_is_not_the_port_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(member: Member) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(Member, "start", fails)
+    with pytest.raises(OSError, match="no more processes"):
+        run_processes("serving.server", ListenSettings(port=0, processes=2), lambda _: None, str)
