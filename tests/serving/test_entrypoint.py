@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from concurrent import futures
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ echo running
 exec sleep 60
 """
 
+# A shell that runs tests in the background lets them ignore Ctrl-C, and a script cannot take that back.
+HEARING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 def start(
     folder: Path, *arguments: str, program: str = PROGRAM, tls: Path | None = None, **variables: str
@@ -46,7 +54,7 @@ def start(
         **variables,
     }
     return subprocess.Popen(
-        [CONFIG / "entrypoint.sh", *arguments],
+        [sys.executable, "-I", "-S", "-c", HEARING, CONFIG / "entrypoint.sh", *arguments],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
