@@ -17,7 +17,9 @@ from serving.rollout.load import run_open_load
 
 SHARES = (0.25, 0.5, 0.75, 0.9, 1.2)
 """of the saturation rate"""
-CALLERS, CONNECTIONS = 64, 16
+CALLERS = 64
+CONNECTIONS = 16
+"""of all callers; a server of several processes shares them out"""
 TIMEOUT_S = 30.0
 PERCENTS = (50, 99, 99.9)
 MOST = 20_000

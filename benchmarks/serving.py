@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.load import run_load
-from benchmarks.open_loop import measure_open, setups, show
+from benchmarks.open_loop import CONNECTIONS, measure_open, setups, show
 from benchmarks.report import report
 from benchmarks.requests import random_inputs, to_request
 from benchmarks.server_process import serving
@@ -39,8 +39,6 @@ from tfrec.progress import track
 USERS = (1, 64)
 CONCURRENCY = (1, 8, 64)
 DISTINCT = 8
-CONNECTIONS = 16
-"""of all callers; a server of several processes shares them out"""
 QUICKSTART = Path("quickstart/servables/exact")
 ENQUEUED = 2 * max(USERS) * max(CONCURRENCY)
 """Room for all callers: what is measured is work, not refusals."""

@@ -1,5 +1,6 @@
 """Several processes of a server on one port: one is killed, then the one that looks after them."""
 
+import json
 import socket
 import subprocess
 from collections.abc import Callable
@@ -167,3 +168,17 @@ def test_what_fails_later_is_not_the_port_s_fault(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Member, "start", fails)
     with pytest.raises(OSError, match="no more processes"):
         run_processes("serving.server", ListenSettings(port=0, processes=2), lambda _: None, str)
+
+
+def test_each_writes_its_own_lines_into_the_log(
+    shop: Path, encoder: Server, start_process: StartProcess, tmp_path: Path
+) -> None:
+    with (tmp_path / "log").open("w") as log:
+        words = ("--encoder", f"localhost:{encoder.port}", "--processes", 2, "--log-format", "json")
+        server = start_process("retrieval", shop / "indexes" / NAME, *words, stderr=log)
+        server.popen.terminate()
+        assert server.popen.wait(DEADLINE_S) == 0
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    # Of two processes and the one that looks after them; none is a line within a line.
+    assert [line["message"] for line in lines].count("stopping: running requests get 30.0 s") == 3
+    assert not [line for line in lines if line["message"].startswith("{")]

@@ -16,6 +16,18 @@ from tests.serving.callers import request_of, sequences
 COUNT = 8
 
 
+def server_of(predict: Any, threads: int) -> tuple[Any, str]:
+    """A running server that answers Predict so, and its target."""
+    server = grpc.server(ThreadPoolExecutor(threads))
+    handler = grpc.method_handlers_generic_handler(
+        wire.SERVICE, {"Predict": grpc.unary_unary_rpc_method_handler(predict)}
+    )
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    return server, f"127.0.0.1:{port}"
+
+
 @pytest.fixture
 def waiting_server() -> Iterator[str]:
     """Answers nobody before `COUNT` calls have come."""
@@ -25,14 +37,8 @@ def waiting_server() -> Iterator[str]:
         together.wait(60)
         return b""
 
-    server = grpc.server(ThreadPoolExecutor(COUNT))
-    handler = grpc.method_handlers_generic_handler(
-        wire.SERVICE, {"Predict": grpc.unary_unary_rpc_method_handler(predict)}
-    )
-    server.add_generic_rpc_handlers((handler,))
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
+    server, target = server_of(predict, COUNT)
+    yield target
     server.stop(None)
 
 
@@ -64,3 +70,16 @@ def test_a_server_that_is_gone_has_no_percentiles() -> None:
     load = run_open_load("127.0.0.1:1", [b""], 1000, 2, 10)
     assert len(load.errors) == 2
     assert load.percentile_ms(99) is None
+
+
+def test_connections_take_turns() -> None:
+    peers: list[str] = []
+
+    def predict(request: bytes, context: Any) -> bytes:
+        peers.append(context.peer())
+        return b""
+
+    server, target = server_of(predict, 1)
+    run_open_load(target, [b""], 500, 9, 60, connections=3)
+    server.stop(None)
+    assert sorted(peers.count(peer) for peer in set(peers)) == [3, 3, 3]
