@@ -41,6 +41,8 @@ def test_searches_share_the_cores(index: Path, encoder: Any) -> None:
     assert threads() == before
     with running(RetrievalSettings(index, encoder=address, port=0, searches=1)):
         assert threads() == {cores()}
+    with running(RetrievalSettings(index, encoder=address, port=0, searches=1, processes=cores())):
+        assert threads() == {1}
 
 
 def test_bad_settings_are_refused(index: Path, tmp_path: Path) -> None:
