@@ -55,7 +55,10 @@ def _requests(path: Path) -> Iterator[Any]:
     from google.protobuf.message import DecodeError
     from tensorflow_serving.apis import prediction_log_pb2
 
-    for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+    # The thread that tunes a pipeline can wait for good where the clock is set back while it starts.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    for record in tf.data.TFRecordDataset(str(path)).with_options(options).as_numpy_iterator():
         try:
             log = prediction_log_pb2.PredictionLog.FromString(record)
         except DecodeError as error:
