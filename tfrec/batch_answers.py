@@ -84,7 +84,7 @@ class BatchAnswers(keras.Model):
             self.rows, self.cells = MANY_ROWS, self.search.cells(self.retrieve)
         known = np.zeros((items, 0), np.float32) if statistics is None else statistics
         self.statistics = tf.constant(known)
-        self._encode = tf.function(trained.model.__call__, jit_compile=True, reduce_retracing=False)
+        self._encode = tf.function(trained.model.__call__, autograph=False, jit_compile=True)
 
     def predict_step(self, data: Any) -> Tensors:
         """Returns the answers to the requests of a step; see `Answers`.

@@ -14,6 +14,7 @@ from tfrec.distribution.workers import Workers
 from tfrec.epochs import Epochs
 from tfrec.features import feature_values
 from tfrec.model import TwoTowerModel
+from tfrec.optimizer import AdamW
 from tfrec.rows_apart import apart
 from tfrec.rules import count_rules
 from tfrec.sparse_updates import LazyAdamW
@@ -104,7 +105,7 @@ def compile_model(
     """
     workers, s = workers or Workers(), settings.training
     several = workers.replicas > 1
-    kind: type[keras.optimizers.AdamW] = SummedAdamW if several else keras.optimizers.AdamW
+    kind: type[AdamW] = SummedAdamW if several else AdamW
     more: dict[str, Any] = {"global_clipnorm": s.clip_norm}
     if shards is not None:
         kind, more = SharedAdamW, {}  # the step clips
@@ -120,9 +121,7 @@ def compile_model(
         model.replicated = ReplicatedStep(model, xla=s.xla, processes=workers.count)
 
 
-def optimizer_of(
-    kind: type[keras.optimizers.AdamW], settings: Settings, steps_per_epoch: int, **more: Any
-) -> Any:
+def optimizer_of(kind: type[AdamW], settings: Settings, steps_per_epoch: int, **more: Any) -> Any:
     """Returns an optimizer: AdamW, a linear warm-up, then a cosine to 0 at the last step.
 
     The weights' moving average, where one is asked for, goes over a share of all steps, so that it

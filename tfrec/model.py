@@ -122,6 +122,8 @@ class TwoTowerModel(keras.Model):
             return self.balance(tf.stack(losses), replicas=self.distribute_strategy.num_replicas_in_sync)
         return tf.reduce_sum(tf.stack(losses) * tf.constant(weights))
 
+    # Reading and rewriting Python for what it decides by tensors, which is nothing, takes seconds.
+    @tf.autograph.experimental.do_not_convert
     def train_step(self, data: tuple[Tensors, Tensors]) -> dict[str, tf.Tensor]:
         """A step of `fit`; of several replicas, the step of the whole batch that each has a share of."""
         return super().train_step(data) if self.replicated is None else self.replicated(*data)

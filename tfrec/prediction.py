@@ -46,8 +46,8 @@ class Predictor:
         self.index = index
         self.k = self.retrieve = k
         self.quiet = quiet
-        self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
-        self._answer = tf.function(self._answer_places, reduce_retracing=True)
+        self._encode = tf.function(model.__call__, autograph=False, jit_compile=True)
+        self._answer = tf.function(self._answer_places, autograph=False, reduce_retracing=True)
 
     def __call__(self, dataset: Dataset, positions: np.ndarray) -> np.ndarray:
         """Returns rows [Q, k] int32, best first; PADDING_ROW where the catalogue has no more.

@@ -33,7 +33,7 @@ def query_embeddings(
     wanted = np.zeros(len(dataset.sequences.item) + 1, bool)
     wanted[positions] = True
     asked = wanted[rows.position] & (rows.position >= np.append(first, 0)[rows.inputs["segment"] - 1])
-    encode = tf.function(trained.model.__call__, jit_compile=True)
+    encode = tf.function(trained.model.__call__, autograph=False, jit_compile=True)
     found = [
         tf.gather_nd(encode(inputs, training=False).embedding, at).numpy()
         for inputs, at, _ in row_steps(rows, asked, "queries", quiet=quiet)

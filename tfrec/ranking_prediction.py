@@ -33,8 +33,10 @@ class RankingPredictor:
     def __init__(self, model: TwoTowerModel, *, quiet: bool = False) -> None:
         self.model = model
         self.quiet = quiet
-        self._encode = tf.function(model.__call__, jit_compile=True, reduce_retracing=False)
-        self._probabilities = tf.function(partial(probabilities, model), reduce_retracing=True)
+        self._encode = tf.function(model.__call__, autograph=False, jit_compile=True)
+        self._probabilities = tf.function(
+            partial(probabilities, model), autograph=False, reduce_retracing=True
+        )
 
     def __call__(self, dataset: Dataset, impressions: Impressions) -> np.ndarray:
         """Returns the probabilities of all candidates: [N, T] float32.

@@ -172,7 +172,7 @@ class Servable(tf.Module):
             specs[RANK_ENCODED] = states | self.lists.specs(RANK_ENCODED)
         # As one dictionary, which keeps input names that are no Python names (`context.NAME`).
         found = {
-            name: tf.function(getattr(self, name), input_signature=[inputs]).get_concrete_function()
+            name: tf.function(getattr(self, name), [inputs], autograph=False).get_concrete_function()
             for name, inputs in specs.items()
         }
         return found | {DEFAULT_SIGNATURE: found["recommend"]}

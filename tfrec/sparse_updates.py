@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from tfrec.optimizer import AdamW
+
 
 class MetRows(NamedTuple):
     """The rows that a gradient has, each once.
@@ -33,15 +35,13 @@ class MetRows(NamedTuple):
         return cls(row, gradient, tf.cast(there & some, tf.float32))
 
 
-class LazyAdamW(keras.optimizers.AdamW):
+class LazyAdamW(AdamW):
     """AdamW; of some tables it moves the rows that a step's gradient has, and lets the others rest.
 
     Args:
         tables: weights that are read by `tf.gather`.
         others: of AdamW.
     """
-
-    _model_variables_moving_average: list[Any]
 
     def __init__(self, *args: Any, tables: Sequence[keras.Variable] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -65,10 +65,8 @@ class LazyAdamW(keras.optimizers.AdamW):
             super().update_step(gradient, variable, learning_rate)
             return
         index = self._get_variable_index(variable)
+        shared = self.shared_as(tf.float32)
         rows: MetRows = gradient  # as `_backend_apply_gradients` has made it
-        step = tf.cast(self.iterations + 1, tf.float32)
-        rate = tf.cast(learning_rate, tf.float32)
-        alpha = rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
 
         def add(to: Any, change: tf.Tensor) -> None:
             to = _value(to)
@@ -77,11 +75,11 @@ class LazyAdamW(keras.optimizers.AdamW):
 
         old = _read(variable, rows.row)
         m, v = (_read(each[index], rows.row) for each in (self._momentums, self._velocities))
-        m_change = (rows.gradient - m) * (1 - self.beta_1)
-        v_change = (tf.square(rows.gradient) - v) * (1 - self.beta_2)
-        change = -alpha * (m + m_change) / (tf.sqrt(v + v_change) + self.epsilon)
+        m_change = (rows.gradient - m) * shared.m
+        v_change = (tf.square(rows.gradient) - v) * shared.v
+        change = -shared.alpha * (m + m_change) / (tf.sqrt(v + v_change) + self.epsilon)
         if self.weight_decay and self._use_weight_decay(variable):
-            change -= old * self.weight_decay * rate
+            change -= old * shared.decay
         add(self._momentums[index], m_change)
         add(self._velocities[index], v_change)
         add(variable, change)
@@ -91,9 +89,7 @@ class LazyAdamW(keras.optimizers.AdamW):
             known = _read(self._steps_known[index], rows.row)
             now = tf.cast(self.iterations, tf.int32)
             caught_up = self._caught_up(before, old, now - known)
-            # Keras takes the first step's weights as they are.
-            share = tf.where(now > 0, self.ema_momentum, 0.0)
-            add(average, share * caught_up + (1 - share) * (old + change) - before)
+            add(average, (1 - shared.average) * caught_up + shared.average * (old + change) - before)
             add(self._steps_known[index], now + 1 - known)
 
     def _backend_apply_gradients(self, grads: Sequence[Any], trainable_variables: Sequence[Any]) -> None:

@@ -21,7 +21,7 @@ tfrs = tensorflow_recommenders()
 # TFRS takes the length of a symbolic shape, which AutoGraph turns into graph operations. A nested
 # tf.function would do so too, but inside an XLA program its gradient makes the weights constants
 # of the program, which is then compiled anew at every step.
-_retrieval_call = tf.autograph.to_graph(tfrs.tasks.Retrieval.call)
+_retrieval_call = tf.autograph.to_graph(tfrs.tasks.Retrieval.call, recursive=False)
 
 NEVER = 1e9
 """log m of a column that takes no part."""

@@ -51,7 +51,7 @@ class TwoStagePredictor(Predictor):
         self.retrieve = max(k, settings.answers.retrieve)
         self.known = known
         self.second_stage = SecondStage(model, settings, facts)
-        self._rank = tf.function(self._rank_places, reduce_retracing=True)
+        self._rank = tf.function(self._rank_places, autograph=False, reduce_retracing=True)
 
     def __call__(self, dataset: Dataset, positions: np.ndarray) -> np.ndarray:
         s = dataset.sequences

@@ -10,6 +10,7 @@ from tfrec.config import Settings
 from tfrec.dataset import Dataset
 from tfrec.layers.relations import Distances
 from tfrec.layers.terms import GAP_KNOTS, GAP_SPACING, PairwiseTerms
+from tfrec.settings_file import load_settings
 from tfrec.spec import ModelSpec
 
 
@@ -41,3 +42,13 @@ def test_a_gap_s_term_is_the_line_between_its_knots(rich_dataset: Callable[..., 
     minutes = tf.fill([1, 1, 1], float(np.expm1(place * GAP_SPACING)))
     found = layer(Distances(tf.zeros([1, 1, 1], tf.int32), minutes, None))
     np.testing.assert_allclose(found, [[[[9 + 0.25 * 7]]]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_without_pairs_nothing_is_added(rich_dataset: Callable[..., Dataset], training: bool) -> None:
+    settings = load_settings(None, ["model.pairwise=[]"])
+    layer = PairwiseTerms(ModelSpec.of(settings, rich_dataset()), 3)
+    layer.build()
+    distances = Distances(tf.ones([2, 5, 5], tf.int32), None, None)
+    found = layer(distances, training=training, outputs=slice(1, 3))
+    np.testing.assert_array_equal(found, np.zeros((2, 2, 5, 5)))

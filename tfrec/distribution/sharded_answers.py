@@ -71,7 +71,7 @@ class ShardedPredictor(Predictor):
         super().__init__(model, k, quiet=quiet)
         self.shards = shards
         self.workers = workers
-        self._encode_given = tf.function(self._with_rows, jit_compile=True)
+        self._encode_given = tf.function(self._with_rows, autograph=False, jit_compile=True)
 
     def search(self) -> ShardIndex:
         """Returns a search of this worker's rows."""

@@ -30,7 +30,7 @@ class ShardedStep:
         self.model = model
         self.shards = shards
         self.clip_norm = clip_norm
-        self._compute = tf.function(self._loss_and_gradients, jit_compile=xla)
+        self._compute = tf.function(self._loss_and_gradients, autograph=False, jit_compile=xla)
 
     def __call__(self, inputs: Tensors, wanted: Tensors) -> dict[str, tf.Tensor]:
         """Moves the weights, and returns the loss of the whole batch under its name.

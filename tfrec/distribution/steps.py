@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfrec.optimizer import AdamW
+
 Tensors = dict[str, tf.Tensor]
 
 
@@ -57,7 +59,7 @@ class ReplicatedStep:
     def __init__(self, model: keras.Model, *, xla: bool, processes: int) -> None:
         self.model = model
         self.processes = processes
-        self._compute = tf.function(self._loss_and_gradients, jit_compile=xla)
+        self._compute = tf.function(self._loss_and_gradients, autograph=False, jit_compile=xla)
 
     def __call__(self, inputs: Tensors, wanted: Tensors) -> dict[str, tf.Tensor]:
         """Moves the weights, and returns the loss of the whole batch under its name.
@@ -85,7 +87,7 @@ def reported(model: keras.Model, loss: tf.Tensor, processes: int) -> dict[str, t
     return {"loss": loss if processes == 1 else loss[None]}
 
 
-class SharedAdamW(keras.optimizers.AdamW):
+class SharedAdamW(AdamW):
     """AdamW of replicas that give it the same gradients, those of the whole batch."""
 
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:

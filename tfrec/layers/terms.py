@@ -64,7 +64,11 @@ class PairwiseTerms(keras.layers.Layer):
         if distances.minutes is not None:
             planes += gap_features(distances.minutes)
             kernels += [self.gap, self.periods]
-        return _product(kernels, planes, outputs)
+        if planes:
+            return _product(kernels, planes, outputs)
+        return tf.zeros(
+            tf.concat([[len(range(self.outputs)[outputs])], tf.shape(distances.sessions)], axis=0)
+        )
 
     def _by_hinges(self, distances: Distances, outputs: slice) -> tf.Tensor:
         places = distances.places
