@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.tfrec.test_training import PLAIN, TRAIN
 from tests.tfrec.test_training import SETTINGS as SMALL
-from tests.tfrec.test_training import TRAIN
 from tests.waiting import until
 from tfrec.errors import SettingsError
 from tfrec.schema import FIRST_ROW
@@ -25,6 +25,7 @@ from tfrec.training import train
 # that and without chance in layers nothing but the order of sums is left.
 SETTINGS = (
     *SMALL,
+    *PLAIN,
     "model.dropout=0",
     "model.id_dropout=0",
     "training.clip_norm=1000000",
