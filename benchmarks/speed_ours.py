@@ -39,6 +39,8 @@ def main() -> None:
     keep_freed_memory()  # as `tfrec train` does
     dataset = Dataset.load(options.folder)
     settings = load_settings(options.config, options.overrides)
+    if settings.ranking.tasks:
+        raise SystemExit("the operations of ranking are not counted: leave it out, --set ranking.tasks={}")
     if options.sequences:
         settings = with_rows(settings, dataset, options.sequences)
     print(json.dumps(measure(dataset, settings, options.steps, options.warm_up)))

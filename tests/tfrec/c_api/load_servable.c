@@ -1,14 +1,15 @@
 /* Loads a SavedModel by TensorFlow's C API, feeds it and prints what it answers: no Python is involved.
 
-   load_servable FOLDER < QUESTION
+   load_servable FOLDER < QUESTIONS
 
    A question is words, separated by white space:
 
        feed  NAME PLACE TYPE RANK SIZE... VALUE...   an input, the operation's name and the output's place
        fetch NAME PLACE                              an output
+       ask                                           the end of the question
 
    TYPE is int64, int32, float or string; a string is written LENGTH:BYTES. Each output is printed as a line
-   `NAME PLACE TYPE RANK SIZE... VALUE...` in the same form. */
+   `NAME PLACE TYPE RANK SIZE... VALUE...` in the same form, and an empty line after each answer. */
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -103,21 +104,18 @@ static TF_Output read_output(TF_Graph *graph, char *name) {
   return output;
 }
 
-int main(int count, char **arguments) {
-  if (count != 2) fail("load_servable", "expected one argument, the folder of a version");
-  TF_Status *status = TF_NewStatus();
-  TF_SessionOptions *options = TF_NewSessionOptions();
-  TF_Graph *graph = TF_NewGraph();
-  const char *tags[] = {"serve"};
-  TF_Session *session =
-      TF_LoadSessionFromSavedModel(options, NULL, arguments[1], tags, 1, graph, NULL, status);
-  check("loading", status);
-
+/* Reads a question and prints its answer; 0 where there is none any more. */
+static int answer(TF_Session *session, TF_Graph *graph, TF_Status *status) {
   TF_Output feeds[MOST], fetches[MOST];
   TF_Tensor *fed[MOST], *fetched[MOST];
   char names[MOST][WORD], word[WORD], name[WORD];
   int inputs = 0, outputs = 0;
-  while (scanf("%511s", word) == 1) {
+  for (;;) {
+    if (scanf("%511s", word) != 1) {
+      if (inputs || outputs) fail("question", "expected `ask` at its end");
+      return 0;
+    }
+    if (!strcmp(word, "ask")) break;
     if (inputs == MOST || outputs == MOST) fail("question", "too many tensors");
     if (!strcmp(word, "feed")) {
       feeds[inputs] = read_output(graph, name);
@@ -126,7 +124,7 @@ int main(int count, char **arguments) {
       fetches[outputs] = read_output(graph, names[outputs]);
       ++outputs;
     } else {
-      fail("question: expected feed or fetch", word);
+      fail("question: expected feed, fetch or ask", word);
     }
   }
   TF_SessionRun(session, NULL, feeds, fed, inputs, fetches, fetched, outputs, NULL, 0, NULL, status);
@@ -137,6 +135,20 @@ int main(int count, char **arguments) {
     TF_DeleteTensor(fetched[place]);
   }
   for (int place = 0; place < inputs; ++place) TF_DeleteTensor(fed[place]);
+  printf("\n");
+  return 1;
+}
+
+int main(int count, char **arguments) {
+  if (count != 2) fail("load_servable", "expected one argument, the folder of a version");
+  TF_Status *status = TF_NewStatus();
+  TF_SessionOptions *options = TF_NewSessionOptions();
+  TF_Graph *graph = TF_NewGraph();
+  const char *tags[] = {"serve"};
+  TF_Session *session =
+      TF_LoadSessionFromSavedModel(options, NULL, arguments[1], tags, 1, graph, NULL, status);
+  check("loading", status);
+  while (answer(session, graph, status)) continue;
   TF_CloseSession(session, status);
   TF_DeleteSession(session, status);
   TF_DeleteGraph(graph);

@@ -29,6 +29,7 @@ LIBRARIES = ("libtensorflow_cc.so.2", "libtensorflow_framework.so.2")
 SOURCE = Path(__file__).with_name("load_servable.c")
 TYPES = {np.dtype(np.int64): "int64", np.dtype(np.int32): "int32", np.dtype(np.float32): "float"}
 Arrays = dict[str, np.ndarray]
+Answers = Callable[[Path, dict[str, Arrays]], dict[str, Arrays]]
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +54,35 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answer(program: Path) -> Callable[..., Arrays]:
-    """`answer(version folder, signature, inputs)`: what the program says."""
+def answers(program: Path) -> Answers:
+    """`answers(version folder, {signature: inputs})`: what the program says, which loads it once."""
 
-    def run(folder: Path, signature: str, inputs: Arrays) -> Arrays:
+    def run(folder: Path, questions: dict[str, Arrays]) -> dict[str, Arrays]:
         saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-        definition = saved.meta_graphs[0].signature_def[signature]
-        feeds = [f"feed {place(definition.inputs[name])} {spelled(array)}" for name, array in inputs.items()]
-        fetches = {place(info): name for name, info in definition.outputs.items()}
-        question = "\n".join([*feeds, *(f"fetch {output}" for output in fetches)])
-        done = subprocess.run([program, folder], input=question.encode(), capture_output=True, check=False)
+        asked = "".join(
+            question(saved.meta_graphs[0].signature_def[signature], inputs)
+            for signature, inputs in questions.items()
+        )
+        done = subprocess.run([program, folder], input=asked.encode(), capture_output=True, check=False)
         assert done.returncode == 0, done.stderr.decode()[-2000:]
-        lines = [line.split(b" ", 2) for line in done.stdout.splitlines()]
-        return {fetches[f"{name.decode()} {at.decode()}"]: read(rest) for name, at, rest in lines}
+        found = {}
+        for signature, said in zip(questions, done.stdout.split(b"\n\n"), strict=False):
+            outputs = saved.meta_graphs[0].signature_def[signature].outputs
+            names = {place(info): name for name, info in outputs.items()}
+            lines = [line.split(b" ", 2) for line in said.splitlines()]
+            found[signature] = {
+                names[f"{name.decode()} {at.decode()}"]: read(rest) for name, at, rest in lines
+            }
+        return found
 
     return run
+
+
+def question(definition: Any, inputs: Arrays) -> str:
+    """What the program reads: the inputs, and all outputs of a signature."""
+    feeds = [f"feed {place(definition.inputs[name])} {spelled(array)}" for name, array in inputs.items()]
+    fetches = [f"fetch {place(info)}" for info in definition.outputs.values()]
+    return "\n".join([*feeds, *fetches, "ask\n"])
 
 
 def place(info: Any) -> str:
@@ -96,25 +111,25 @@ def read(line: bytes) -> np.ndarray:
     return np.array([dtype(value) for value in values], dtype).reshape(shape)
 
 
-@pytest.mark.parametrize("signature", ["recommend", "serving_default", "encode", "rank"])
-def test_a_trained_model_answers_without_python(
-    made: Made, answer: Callable[..., Arrays], signature: str
-) -> None:
-    folder = made.folder / "in_c" / "1"
-    if not folder.is_dir():
-        made.export("in_c")
+def test_a_trained_model_answers_without_python(made: Made, answers: Answers) -> None:
+    model = made.export("in_c")
     positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:5]
-    inputs, lists = requests(made.dataset, positions), {}
+    inputs = requests(made.dataset, positions)
     some = np.tile(made.dataset.items.values[:7], (len(positions), 1))
-    if signature == "rank":
-        lists["candidate_item_id"] = some
-    elif signature != "encode":
-        # The first user allows two items alone.
-        lists["allow_item_id"] = np.full((len(positions), 2), no_item("int64"))
-        lists["allow_item_id"][0] = some[0, :2]
-        lists["exclude_item_id"] = some[:, 2:3]
-    found = answer(folder, signature, inputs | lists)
-    same(found, ask(tf.saved_model.load(str(folder)), signature, inputs, **lists))
+    # The first user allows two items alone.
+    allowed = np.full((len(positions), 2), no_item("int64"))
+    allowed[0] = some[0, :2]
+    choice = {"allow_item_id": allowed, "exclude_item_id": some[:, 2:3]}
+    lists = {
+        "recommend": choice,
+        "serving_default": choice,
+        "encode": {},
+        "rank": {"candidate_item_id": some},
+    }
+    found = answers(made.folder / "in_c" / "1", {name: inputs | more for name, more in lists.items()})
+    assert set(found) == set(lists)
+    for signature, more in lists.items():
+        same(found[signature], ask(model, signature, inputs, **more))
 
 
 def same(found: Arrays, expected: Arrays) -> None:
@@ -126,22 +141,24 @@ def same(found: Arrays, expected: Arrays) -> None:
             np.testing.assert_array_equal(found[name], values)
 
 
-def test_both_stages_answer_the_warm_up_requests_without_python(
-    ranked: Ranked, answer: Callable[..., Arrays]
-) -> None:
+def test_both_stages_answer_the_warm_up_requests_without_python(ranked: Ranked, answers: Answers) -> None:
     rules = ["answers.explore=0.2", "answers.diversity=0.3"]
     folder = export(ranked.folder / "model", ranked.folder / "in_c", k=RANKED_K, overrides=rules)
     model = tf.saved_model.load(str(folder))
-    by_signature = {request.model_spec.signature_name: request for request in warm_up_requests(folder)}
-    assert set(by_signature) == {"recommend", "serving_default", "encode", "rank", "rank_encoded"}
-    for signature, request in by_signature.items():
-        inputs = {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()}
-        same(answer(folder, signature, inputs), ask(model, signature, inputs))
+    asked = {
+        request.model_spec.signature_name: {n: tf.make_ndarray(proto) for n, proto in request.inputs.items()}
+        for request in warm_up_requests(folder)
+    }
+    assert set(asked) == {"recommend", "serving_default", "encode", "rank", "rank_encoded"}
+    found = answers(folder, asked)
+    assert set(found) == set(asked)
+    for signature, inputs in asked.items():
+        same(found[signature], ask(model, signature, inputs))
 
 
-def test_text_ids(answer: Callable[..., Arrays], tmp_path: Path) -> None:
+def test_text_ids(answers: Answers, tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "text", 1, STRING_IDS)
-    found = answer(folder, "recommend", sequences([["crème", "crème", "figs"]]))
+    found = answers(folder, {"recommend": sequences([["crème", "crème", "figs"]])})["recommend"]
     assert [item.decode() for item in found["item_id"][0]] == ["crème", "figs", "apple", "bread", "dates"]
     assert found["score"][0, 0] == 1000 + 2 - 2 * 0.0625
 
