@@ -1,5 +1,6 @@
 """A small trained model, and servables of it."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,11 @@ class Made:
         self.folder = folder
         write_dataset(dataset, folder / "dataset")
         self.trained = train(folder / "dataset", folder / "model", load_settings(None, SETTINGS), quiet=True)
+
+    @cached_property
+    def exact(self) -> Any:
+        """The exact servable in `folder/exact/1`, loaded."""
+        return self.export("exact")
 
     def export(self, name: str, **options: Any) -> Any:
         folder = export(self.folder / "model", self.folder / name, k=K, **options)

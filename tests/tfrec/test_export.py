@@ -28,7 +28,7 @@ Arrays = dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def exact(made: Made) -> Any:
-    return made.export("exact")
+    return made.exact
 
 
 def test_answers_are_the_model_s(made: Made, exact: Any) -> None:

@@ -36,7 +36,7 @@ def test_an_index_and_the_encoder_answer_as_the_servable(made: Made) -> None:
     index_model(made.folder / "model", made.folder / "index", filters=["colour"], quiet=True)
     index = load_newest(made.folder / "index")
     assert (index.info.kind, index.info.columns) == ("exact", ("colour",))
-    servable = made.export("for_index")
+    servable = made.exact
     positions = np.flatnonzero(made.dataset.sequences.is_role("test"))
     inputs = requests(made.dataset, positions)
     encoded = ask(servable, "encode", inputs)
@@ -77,7 +77,7 @@ def test_recall_is_measured_on_queries_of_users(made: Made, tmp_path: Path) -> N
 def test_queries_are_those_of_the_model(made: Made) -> None:
     """The best of the catalogue by their embeddings alone is what the model says without its copies."""
     asked = query_embeddings(made.trained, made.dataset, 10**6, quiet=True)
-    servable = made.export("for_queries")
+    servable = made.exact
     positions = np.flatnonzero(made.dataset.sequences.is_role("val"))
     encoded = ask(servable, "encode", requests(made.dataset, positions))["query_embedding"]
     order = [np.lexsort(x.T.round(3)) for x in (asked, encoded)]

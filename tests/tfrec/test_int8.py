@@ -49,7 +49,7 @@ def test_candidates_in_bytes_are_searched_and_looked_up_alike() -> None:
 
 def test_a_servable_in_bytes_answers_nearly_as_it_did(made: Made) -> None:
     folder = made.folder / "int8" / "1"
-    small, full = made.export("int8", precision="int8"), made.export("beside_int8")
+    small, full = made.export("int8", precision="int8"), made.exact
     assert ServableInfo.load(folder).precision == "int8"
     # What is as large as the catalogue, or squares of the dimensions, is in bytes; numbers alone are not.
     floats = [v.shape for v in small.variables_read if v.dtype == tf.float32 and len(v.shape) == 2]

@@ -22,7 +22,7 @@ HALF = ("bfloat16", "float16")
 @pytest.mark.parametrize("precision", HALF)
 def test_answers_are_nearly_those_of_full_precision(made: Made, precision: str) -> None:
     folder = made.folder / precision / "1"
-    half, full = made.export(precision, precision=precision), made.export(f"beside_{precision}")
+    half, full = made.export(precision, precision=precision), made.exact
     assert ServableInfo.load(folder).precision == precision
     candidates = [v for v in half.variables_read if v.name.startswith("candidates")]
     assert [v.dtype.name for v in candidates] == [precision]

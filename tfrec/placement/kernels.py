@@ -23,7 +23,12 @@ def devices_of(node: Any) -> frozenset[str]:
     Args:
         node: a NodeDef.
     """
-    found = {kernel.device_type for kernel in _kernels(node.op) if _fits(kernel, node)}
+    return _devices(node.op, tuple((name, _types(node, name)) for name in _chosen_by(node.op)))
+
+
+@functools.cache  # a graph has thousands of nodes, of a few kinds
+def _devices(op: str, types: tuple[tuple[str, tuple[int, ...]], ...]) -> frozenset[str]:
+    found = {kernel.device_type for kernel in _kernels(op) if _fits(kernel, dict(types))}
     return frozenset(device for device in (CPU, GPU) if {device, _ANY} & found)
 
 
@@ -33,21 +38,27 @@ def _kernels(op: str) -> tuple[Any, ...]:
     return tuple(kernels.get_registered_kernels_for_op(op).kernel)
 
 
-def _fits(kernel: Any, node: Any) -> bool:
+@functools.cache
+def _chosen_by(op: str) -> tuple[str, ...]:
+    """The attributes by whose dtypes a kernel of an op is chosen."""
+    return tuple({constraint.name: None for kernel in _kernels(op) for constraint in kernel.constraint})
+
+
+def _fits(kernel: Any, types: dict[str, tuple[int, ...]]) -> bool:
     # A kernel with a label is for nodes that ask for it by name.
     return not kernel.label and all(
-        set(_types(node, constraint.name)) <= set(constraint.allowed_values.list.type)
+        set(types[constraint.name]) <= set(constraint.allowed_values.list.type)
         for constraint in kernel.constraint
         if constraint.allowed_values.list.type
     )
 
 
-def _types(node: Any, name: str) -> list[int]:
+def _types(node: Any, name: str) -> tuple[int, ...]:
     """The dtypes that an attribute of a node names."""
     value = node.attr[name] if name in node.attr else _default(node.op, name)
     if value is None:
-        return []
-    return list(value.list.type) if value.HasField("list") else [value.type]
+        return ()
+    return tuple(value.list.type) if value.HasField("list") else (value.type,)
 
 
 def _default(op: str, name: str) -> Any:

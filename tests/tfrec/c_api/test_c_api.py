@@ -112,7 +112,7 @@ def read(line: bytes) -> np.ndarray:
 
 
 def test_a_trained_model_answers_without_python(made: Made, answers: Answers) -> None:
-    model = made.export("in_c")
+    model = made.exact
     positions = np.flatnonzero(made.dataset.sequences.is_role("test"))[:5]
     inputs = requests(made.dataset, positions)
     some = np.tile(made.dataset.items.values[:7], (len(positions), 1))
@@ -126,7 +126,7 @@ def test_a_trained_model_answers_without_python(made: Made, answers: Answers) ->
         "encode": {},
         "rank": {"candidate_item_id": some},
     }
-    found = answers(made.folder / "in_c" / "1", {name: inputs | more for name, more in lists.items()})
+    found = answers(made.folder / "exact" / "1", {name: inputs | more for name, more in lists.items()})
     assert set(found) == set(lists)
     for signature, more in lists.items():
         same(found[signature], ask(model, signature, inputs, **more))

@@ -114,8 +114,8 @@ def test_a_variable_of_integers_keeps_its_reader_on_the_cpu(tmp_path: Path) -> N
 
 
 def test_a_real_servable_looks_ids_up_and_then_stays_on_a_gpu(made: Made) -> None:
-    made.export("placed")
-    found = {one.signature: one for one in placements(made.folder / "placed" / "1")}
+    assert made.exact is not None
+    found = {one.signature: one for one in placements(made.folder / "exact" / "1")}
     assert set(found) == {"recommend", "serving_default", "encode", "rank"}
     for one in found.values():
         assert one.dense_part_stays
