@@ -4,6 +4,7 @@ Knows nothing of models, so that every server of this package can use it: count 
 `serving.observing`, say `stage` and `batch` where work is done, and let the gauges look with `watch_…`.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,19 +86,18 @@ class Metrics:
         self._cache_entries = Gauge(
             "tfrec_cache_entries", "Answers that a cache holds.", ["cache"], registry=registry
         )
+        # Finding a series by its labels takes longer than counting in it.
+        self._requests_of = functools.cache(self._requests.labels)
+        self._seconds_of = functools.cache(self._request_seconds.labels)
+        self._stage_of = functools.cache(self._stage_seconds.labels)
         for stage in STAGES:
-            self._stage_seconds.labels(stage)
+            self._stage_of(stage)
         # process_resident_memory_bytes, process_cpu_seconds_total and the like, where the system tells.
         ProcessCollector(registry=registry)
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """While the block runs, one request more counts as running."""
-        self._running.inc()
-        try:
-            yield
-        finally:
-            self._running.dec()
+    def running(self, more: int) -> None:
+        """Counts so many requests more, or with -1 one fewer, as running."""
+        self._running.inc(more)
 
     def request(self, method: str, signature: str, code: str, seconds: float) -> None:
         """Counts a request that has ended.
@@ -109,13 +109,13 @@ class Metrics:
             code: status code, "OK".
             seconds: that it took.
         """
-        self._requests.labels(method, signature, code).inc()
+        self._requests_of(method, signature, code).inc()
         if signature and code == "OK":
-            self._request_seconds.labels(signature).observe(seconds)
+            self._seconds_of(signature).observe(seconds)
 
     def stage(self, stage: str, seconds: float) -> None:
         """Counts the seconds of a stage, one of `STAGES`."""
-        self._stage_seconds.labels(stage).observe(seconds)
+        self._stage_of(stage).observe(seconds)
 
     @contextmanager
     def timed(self, stage: str) -> Iterator[None]:

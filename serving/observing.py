@@ -111,9 +111,9 @@ class Observer(grpc.aio.ServerInterceptor):
         context.set_trailing_metadata(((REQUEST_ID, observed.request_id),))
         granted = context.time_remaining()
         began, code = time.perf_counter(), Code.OK
+        self._metrics.running(1)
         try:
-            with self._metrics.running():
-                yield
+            yield
             code = context.code() or Code.OK
             marks = tuple(context.trailing_metadata() or ())
             if REQUEST_ID not in dict(marks):
@@ -129,6 +129,7 @@ class Observer(grpc.aio.ServerInterceptor):
             code = Code.UNKNOWN  # as gRPC answers for a handler that fails
             raise
         finally:
+            self._metrics.running(-1)
             self._tell(observed, code.name, time.perf_counter() - began)
 
     def _tell(self, observed: Observed, code: str, seconds: float) -> None:

@@ -44,9 +44,12 @@ class TensorSpec:
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether an array of this shape is such a tensor."""
-        return len(shape) == len(self.shape) and all(
-            wanted is None or wanted == size for wanted, size in zip(self.shape, shape, strict=True)
-        )
+        if len(shape) != len(self.shape):
+            return False
+        for wanted, size in zip(self.shape, shape, strict=True):
+            if wanted is not None and wanted != size:
+                return False
+        return True
 
     def __str__(self) -> str:
         return f"{self.dtype} [{', '.join('?' if size is None else str(size) for size in self.shape)}]"

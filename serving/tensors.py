@@ -4,6 +4,7 @@ TensorFlow's own converters would do the same, but bring TensorFlow into the cli
 tensor through Python lists where the bytes can be taken as they are.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -73,8 +74,8 @@ def read(proto: Any) -> Array:
         raise DataError(f"has the dtype {dtype_name(proto.dtype)}, which no servable takes")
     name, kind, field = _KINDS[proto.dtype]
     given, content = proto.tensor_shape, proto.tensor_content
-    shape = tuple([dim.size for dim in given.dim])
-    count = _count(shape, unknown_rank=given.unknown_rank)
+    kind_of_shape: Any = type(given)
+    shape, count = _shape(kind_of_shape, given.SerializeToString())
     if content and kind is not np.object_:
         expected = count * np.dtype(kind).itemsize
         if len(content) != expected:
@@ -88,6 +89,14 @@ def read(proto: Any) -> Array:
     array = np.full(count, values[-1], kind)
     array[: len(values)] = values[:]
     return array.reshape(shape)
+
+
+@functools.lru_cache(maxsize=1024)  # requests are of few shapes, and reading one takes as long as its values
+def _shape(kind: Any, content: bytes) -> tuple[tuple[int, ...], int]:
+    """The sizes in a serialized TensorShapeProto, a message of `kind`, and the number of elements."""
+    given = kind.FromString(content)
+    shape = tuple(dim.size for dim in given.dim)
+    return shape, _count(shape, unknown_rank=given.unknown_rank)
 
 
 def _count(shape: Sequence[int], *, unknown_rank: bool) -> int:
