@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.tfrec.test_training import settings
+from tests.tfrec.test_training import PLAIN, settings
 from tfrec.distribution.workers import Workers
 from tfrec.errors import SettingsError
 from tfrec.pruning import EVERY, AboveThreshold, prunable, prune, sparsity_at
@@ -62,7 +62,7 @@ def test_the_smallest_numbers_are_zeroed_and_stay_zero() -> None:
 
 
 def test_a_run_gets_sparse_ends_so_and_goes_on_alike(rich_folder: Path, tmp_path: Path) -> None:
-    asked, seen = settings(*SPARSE), Seen()
+    asked, seen = settings(*SPARSE, *PLAIN), Seen()
     whole = train(rich_folder, tmp_path / "whole", asked, quiet=True, callbacks=[seen])
     assert zeros(whole.model.trainable_weights) >= 0.6
     assert len(seen.shares) // 2 <= EVERY  # an epoch's first step alone looks

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tfrec.test_pruning import Stop
-from tests.tfrec.test_training import settings
+from tests.tfrec.test_training import PLAIN, settings
 from tfrec.building import build_model, compile_model, item_tables
 from tfrec.dataset import Dataset
 from tfrec.epochs import Epochs
@@ -140,7 +140,7 @@ def test_a_run_goes_on_as_if_it_had_not_been_broken_off(
     rich_dataset: Callable[..., Dataset], write_dataset: Callable[[Dataset, Path], None], tmp_path: Path
 ) -> None:
     write_dataset(rich_dataset(), tmp_path / "dataset")
-    asked = settings(*SPARSE, "training.epochs=2")
+    asked = settings(*SPARSE, *PLAIN, "training.epochs=2")
     whole = train(tmp_path / "dataset", tmp_path / "whole", asked, quiet=True)
     assert whole.training["history"][-1]["loss"] < whole.training["history"][0]["loss"]
     with pytest.raises(KeyboardInterrupt):

@@ -72,7 +72,10 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(rich_folder: Path
 
 def test_it_learns_and_stops_when_it_no_longer_does(rich_folder: Path, tmp_path: Path) -> None:
     trained = train(
-        rich_folder, tmp_path / "model", settings("training.epochs=30", "training.patience=2"), quiet=True
+        rich_folder,
+        tmp_path / "model",
+        settings(*PLAIN, "training.epochs=30", "training.patience=2"),
+        quiet=True,
     )
     history = trained.training["history"]
     values = [entry[MONITOR] for entry in history]
