@@ -74,9 +74,13 @@ class Batcher:
                 f"request holds {rows}. Try again later, or on another replica.",
             )
         inputs = padding.clip_sequences(inputs, signature, servable.info.max_length)
-        size = self.settings.max_batch_size
+        shapes = padding.batch_key(inputs, signature, servable.info.max_length)
+        batching = self.settings.for_events(padding.events_of(shapes))
+        size = batching.max_batch_size
         pieces = [inputs] if rows <= size else padding.cut(inputs, size)
-        tasks = [self._enqueue(servable, signature, piece, deadline) for piece in pieces]
+        key = (id(servable), signature.name, shapes)
+        queue = self._queues.setdefault(key, Queue(servable, signature, batching))
+        tasks = [self._enqueue(queue, piece, deadline) for piece in pieces]
         try:
             return await tasks[0] if len(tasks) == 1 else padding.join(await asyncio.gather(*tasks))
         finally:
@@ -93,12 +97,9 @@ class Batcher:
         self._pool.shutdown(wait=True)
 
     def _enqueue(
-        self, servable: Servable, signature: Signature, inputs: Mapping[str, Array], deadline: float
+        self, queue: Queue, inputs: Mapping[str, Array], deadline: float
     ) -> "asyncio.Future[Answer]":
         loop = asyncio.get_running_loop()
-        shapes = padding.batch_key(inputs, signature, servable.info.max_length)
-        key = (id(servable), signature.name, shapes)
-        queue = self._queues.setdefault(key, Queue(servable, signature))
         task = Task(inputs, len(next(iter(inputs.values()))), loop.time(), deadline, loop.create_future())
         queue.tasks.append(task)
         queue.rows += task.rows
@@ -127,7 +128,7 @@ class Batcher:
         for key, queue in sorted(self._queues.items(), key=lambda item: item[1].tasks[0].since):
             while self._idle and queue.tasks:
                 due = queue.tasks[0].since + self._patience()
-                if queue.rows < self.settings.max_batch_size and now < due:
+                if queue.rows < queue.batching.max_batch_size and now < due:
                     soonest = min(due, soonest or due)
                     break
                 self._start(queue, self._take(queue, now))
@@ -146,7 +147,7 @@ class Batcher:
         """The oldest tasks of a queue that fit into a batch and that somebody still waits for."""
         batch: list[Task] = []
         rows = 0
-        size = self.settings.batch_size(queue.rows)
+        size = queue.batching.batch_size(queue.rows)
         while queue.tasks and (not batch or rows + queue.tasks[0].rows <= size):
             task = queue.tasks.popleft()
             self._leave(queue, task)
@@ -172,7 +173,7 @@ class Batcher:
             return
         loop = asyncio.get_running_loop()
         rows = sum(task.rows for task in batch)
-        size = self.settings.allowed_size(rows)
+        size = queue.batching.allowed_size(rows)
         self.stats.batches += 1
         self.stats.users += rows
         self.stats.padded_users += size - rows

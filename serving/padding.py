@@ -56,6 +56,11 @@ def batch_key(inputs: Inputs, signature: Signature, max_length: int) -> tuple[in
     return (kept, *(bucket(widths.get(axis, 0)) for axis in _LISTS))
 
 
+def events_of(key: tuple[int, ...]) -> int:
+    """How many events the sequences of a batch with this key may have."""
+    return key[0]
+
+
 def bucket(width: int) -> int:
     """The next power of two, and at least 8."""
     return max(_SMALLEST_WIDTH, 1 << (width - 1).bit_length()) if width > 0 else _SMALLEST_WIDTH

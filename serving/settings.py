@@ -1,7 +1,7 @@
 """What servers listen on, and what the embedded one serves."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tfrec.errors import SettingsError
@@ -13,6 +13,9 @@ class BatchSettings:
 
     Attributes:
         max_batch_size: users in one batch; a larger request is computed in pieces.
+        max_batch_events: events in one batch, at least 32 a user, the number of each rounded up to a power
+            of two: many long sequences would be computed no faster together, and nobody in the batch has an
+            answer before.
         batch_timeout_us: how long an idle worker waits for a batch to fill, in microseconds, while
             another worker computes; where none does, a request is computed at once.
         max_enqueued: users that may wait; requests beyond are refused at once.
@@ -20,6 +23,7 @@ class BatchSettings:
     """
 
     max_batch_size: int = 16
+    max_batch_events: int = 2048
     batch_timeout_us: int = 1000
     max_enqueued: int = 1024
     workers: int = field(default_factory=lambda: cores())
@@ -27,10 +31,16 @@ class BatchSettings:
     def __post_init__(self) -> None:
         check_least(
             max_batch_size=(self.max_batch_size, 1),
+            max_batch_events=(self.max_batch_events, 1),
             batch_timeout_us=(self.batch_timeout_us, 0),
             max_enqueued=(self.max_enqueued, 1),
             workers=(self.workers, 1),
         )
+
+    def for_events(self, events: int) -> "BatchSettings":
+        """The settings of batches whose sequences are of so many events."""
+        most = max(self.max_batch_events // max(events, 1), 1)
+        return self if most >= self.max_batch_size else replace(self, max_batch_size=most)
 
     def allowed_size(self, rows: int) -> int:
         """The batch size that rows are filled up to: the next power of two, or the largest size."""

@@ -74,8 +74,7 @@ def read(proto: Any) -> Array:
         raise DataError(f"has the dtype {dtype_name(proto.dtype)}, which no servable takes")
     name, kind, field = _KINDS[proto.dtype]
     given, content = proto.tensor_shape, proto.tensor_content
-    kind_of_shape: Any = type(given)
-    shape, count = _shape(kind_of_shape, given.SerializeToString())
+    shape, count = _shape_of(type(given), given.SerializeToString())
     if content and kind is not np.object_:
         expected = count * np.dtype(kind).itemsize
         if len(content) != expected:
@@ -91,12 +90,23 @@ def read(proto: Any) -> Array:
     return array.reshape(shape)
 
 
-@functools.lru_cache(maxsize=1024)  # requests are of few shapes, and reading one takes as long as its values
+_KEPT_BYTES = 64
+"""of a shape that is worth keeping: axes may have names of any length"""
+
+
+def _shape_of(kind: Any, content: bytes) -> tuple[tuple[int, ...], int]:
+    return _kept_shape(kind, content) if len(content) <= _KEPT_BYTES else _shape(kind, content)
+
+
 def _shape(kind: Any, content: bytes) -> tuple[tuple[int, ...], int]:
     """The sizes in a serialized TensorShapeProto, a message of `kind`, and the number of elements."""
     given = kind.FromString(content)
     shape = tuple(dim.size for dim in given.dim)
     return shape, _count(shape, unknown_rank=given.unknown_rank)
+
+
+# Requests are of few shapes, and reading one takes as long as reading the values.
+_kept_shape = functools.lru_cache(maxsize=1024)(_shape)
 
 
 def _count(shape: Sequence[int], *, unknown_rank: bool) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from serving.computing import Answer
 from serving.loading import Servable
+from serving.settings import BatchSettings
 from serving.signatures import Signature
 from serving.tensors import Array
 
@@ -29,5 +30,6 @@ class Queue:
 
     servable: Servable
     signature: Signature
+    batching: BatchSettings
     tasks: deque[Task] = field(default_factory=deque)
     rows: int = 0

@@ -110,6 +110,25 @@ def test_a_request_larger_than_a_batch_is_computed_in_pieces(
     assert server.batcher.stats.batches == 3
 
 
+@pytest.mark.parametrize(("most", "batches"), [(8 * 32, 1), (4 * 32, 2), (32, 6), (1, 6)])
+def test_a_batch_has_so_many_events_at_most(
+    servable: Servable, sequences: Callable[..., Any], most: int, batches: int
+) -> None:
+    """Short sequences count as ones of 32."""
+
+    async def run() -> Any:
+        batcher = Batcher(BatchSettings(max_batch_size=8, max_batch_events=most))
+        signature = servable.signatures["recommend"]
+        users = [[101 + place] for place in range(6)]
+        answer = await batcher.submit(servable, signature, sequences(users), 6, FOREVER)
+        batcher.close()
+        return answer, batcher.stats
+
+    answer, stats = asyncio.run(run())
+    assert answer["item_id"][:, 0].tolist() == [101, 102, 103, 104, 105, 106]
+    assert stats.batches == batches
+
+
 def test_batches_are_filled_up_to_powers_of_two(servable: Servable, sequences: Callable[..., Any]) -> None:
     async def run() -> Any:
         batcher = Batcher(BatchSettings(max_batch_size=8))

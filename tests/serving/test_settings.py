@@ -11,6 +11,7 @@ from tfrec.errors import SettingsError
     ("kind", "name", "value"),
     [
         (BatchSettings, "max_batch_size", 0),
+        (BatchSettings, "max_batch_events", 0),
         (BatchSettings, "batch_timeout_us", -1),
         (BatchSettings, "max_enqueued", 0),
         (BatchSettings, "workers", 0),
@@ -40,3 +41,9 @@ def test_batches_are_filled_up_to_few_sizes(rows: int, size: int) -> None:
 @pytest.mark.parametrize(("waiting", "taken"), [(1, 1), (5, 4), (6, 8), (20, 16), (24, 32), (500, 64)])
 def test_no_more_than_a_quarter_is_wasted(waiting: int, taken: int) -> None:
     assert BatchSettings(max_batch_size=64).batch_size(waiting) == taken
+
+
+@pytest.mark.parametrize(("events", "users"), [(0, 16), (32, 16), (128, 16), (256, 8), (512, 4), (4096, 1)])
+def test_batches_of_long_sequences_are_of_fewer_users(events: int, users: int) -> None:
+    found = BatchSettings().for_events(events)
+    assert found == BatchSettings(max_batch_size=users)

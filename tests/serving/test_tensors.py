@@ -1,3 +1,4 @@
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -58,3 +59,15 @@ def test_a_shape_of_unknown_rank() -> None:
     proto.tensor_shape.unknown_rank = True
     with pytest.raises(DataError, match="unknown rank"):
         read(proto)
+
+
+def test_a_shape_s_long_names_are_not_kept() -> None:
+    tracemalloc.start()
+    for number in range(20):
+        proto = TensorProto(dtype=tf.int64.as_datatype_enum, int64_val=[1, 2])
+        proto.tensor_shape.dim.add(size=2, name=f"{number}" * 1_000_000)
+        assert read(proto).tolist() == [1, 2]
+    del proto
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1_000_000

@@ -52,6 +52,7 @@ def retrieval(
         Fallback, typer.Option(help="what is answered while the encoder is not there")
     ] = Fallback.none,
     max_batch_size: Annotated[int, typer.Option(help="with --servable: users computed together")] = 16,
+    max_batch_events: options.MaxBatchEvents = 2048,
     max_message_mb: options.MaxMessage = 64,
     drain_s: options.Drain = 30.0,
     max_connection_age_s: options.MaxConnectionAge = 0.0,
@@ -109,7 +110,9 @@ def retrieval(
         tls_client_ca=tls_client_ca,
         metrics_port=metrics_port,
         log_requests=log_requests,
-        batching=BatchSettings(max_batch_size=max_batch_size, workers=share_of_cores),
+        batching=BatchSettings(
+            max_batch_size=max_batch_size, max_batch_events=max_batch_events, workers=share_of_cores
+        ),
     )
 
     def started(port: int) -> None:

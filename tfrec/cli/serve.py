@@ -25,6 +25,7 @@ def serve(
     processes: options.Processes = 1,
     poll_interval_s: options.PollInterval = 2.0,
     max_batch_size: options.MaxBatchSize = 16,
+    max_batch_events: options.MaxBatchEvents = 2048,
     batch_timeout_us: Annotated[
         int, typer.Option(help="microseconds that a batch may wait to fill while another is computed")
     ] = 1000,
@@ -72,7 +73,11 @@ def serve(
         metrics_port=metrics_port,
         log_requests=log_requests,
         batching=BatchSettings(
-            max_batch_size, batch_timeout_us, max_enqueued, share_of_cores if workers is None else workers
+            max_batch_size=max_batch_size,
+            max_batch_events=max_batch_events,
+            batch_timeout_us=batch_timeout_us,
+            max_enqueued=max_enqueued,
+            workers=share_of_cores if workers is None else workers,
         ),
     )
     with contextlib.ExitStack() as loading:

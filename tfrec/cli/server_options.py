@@ -11,6 +11,10 @@ Host = Annotated[str, typer.Option(help="address to listen on; 0.0.0.0 for all")
 Port = Annotated[int, typer.Option(help="0 takes a free one")]
 PollInterval = Annotated[float, typer.Option(help="seconds between looks for a new version")]
 MaxBatchSize = Annotated[int, typer.Option(help="users computed together")]
+MaxBatchEvents = Annotated[
+    int,
+    typer.Option(help="events computed together; at least 32 a user, rounded up to a power of two"),
+]
 Processes = Annotated[
     int,
     typer.Option(min=1, help="that share the port; for requests of which Python is most of the work"),
