@@ -1,6 +1,6 @@
 """Latency against the rate of requests that wait for nobody: the servers to their saturation and beyond."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -39,19 +39,25 @@ class Setup:
     start: Callable[[], AbstractContextManager[str]]
 
 
-def setups(servable: Path, index: Path | None, processes: int = 1) -> list[Setup]:
+def setups(
+    servable: Path, index: Path | None, processes: int = 1, batch_events: Sequence[int] = ()
+) -> list[Setup]:
     """Returns the ways to serve a servable: embedded, and, with an index, by the retrieval server.
 
     Args:
         servable: servables/NAME.
         index: indexes/NAME of the same model.
         processes: more than one: servers of so many, too.
+        batch_events: embedded servers whose batches have so many events at most, too.
     """
     several = [("", ("--processes", "1"))]
     if processes > 1:
         several.append((f", {processes} processes", ("--processes", str(processes))))
     found = [Setup(f"embedded{name}", partial(_one, "serve", servable, *words)) for name, words in several]
     found.append(Setup("embedded, no batches", partial(_one, "serve", servable, "--max-batch-size", "1")))
+    for events in batch_events:
+        limited = partial(_one, "serve", servable, "--max-batch-events", str(events))
+        found.append(Setup(f"embedded, {events:,} events a batch", limited))
     if index is None:
         return found
     for name, words in several:

@@ -66,6 +66,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--processes", type=int, default=1, help="in the open loop: servers of so many processes, too"
     )
+    parser.add_argument(
+        "--max-batch-events",
+        type=int,
+        nargs="+",
+        default=[],
+        help="in the open loop: servers whose batches have so many events at most, too",
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each case")
     options = parser.parse_args(arguments)
@@ -81,7 +88,7 @@ def main(arguments: list[str] | None = None) -> None:
         one = [
             to_request(servable, random_inputs(servable, 1, seed, options.events)) for seed in range(DISTINCT)
         ]
-        ways = setups(version.parent, options.index, options.processes)
+        ways = setups(version.parent, options.index, options.processes, options.max_batch_events)
         loads = [
             measure_open(setup, one, pool, options.seconds) for setup in track(ways, "open loop", len(ways))
         ]

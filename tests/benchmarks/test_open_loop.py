@@ -28,6 +28,9 @@ def test_a_setup_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         "embedded, 2 processes",
         "embedded, no batches",
     ]
+    assert [one.name for one in setups(tmp_path / "tiny", None, batch_events=[2048])][2:] == [
+        "embedded, 2,048 events a batch"
+    ]
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         found = measure_open(embedded, requests, pool, 0.2)
     assert found["saturation_per_s"] > 0
