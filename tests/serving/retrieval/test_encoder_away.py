@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +14,10 @@ import grpc
 import numpy as np
 
 from serving.retrieval.server import LIVE
+from tests.serving.callers import Answer, request_of
 from tests.serving.retrieval.asking import MODEL, NOT_SERVING, SERVING, Ask, Asked, Eventually, asked_of
 from tests.tfrec.made import K, Made
+from tests.tfrec.ranked import Arrays
 from tfrec.index.changes import remove
 from tfrec.indexing import index_model
 
@@ -67,17 +70,62 @@ def test_the_encoder_is_lost_and_comes_back(
     def all_answer() -> bool:
         return all(asked.health() == SERVING and asked.in_full(inputs) for asked in servers.values())
 
-    with encoder_process(shop, port):
-        eventually(all_answer)
-        before = {way: asked.predict(inputs)["item_id"] for way, asked in servers.items()}
-    eventually(lambda: servers["none"].health() == NOT_SERVING)
-    assert servers["none"].refusal(inputs)[0] is grpc.StatusCode.UNAVAILABLE
-    answers_without_it(made, indexes["popular"], servers["popular"], eventually, None)
-    answers_without_it(made, indexes["last-known"], servers["last-known"], eventually, before["last-known"])
-    with encoder_process(shop, port):
-        eventually(all_answer)
-        for way, asked in servers.items():
-            np.testing.assert_array_equal(asked.predict(inputs)["item_id"], before[way])
+    with contextlib.ExitStack() as load:
+        with encoder_process(shop, port):
+            eventually(all_answer)
+            before = {way: asked.predict(inputs)["item_id"] for way, asked in servers.items()}
+            said = {
+                way: load.enter_context(asked_all_along(servers[way], inputs, before[way]))
+                for way in ("none", "popular")
+            }
+            eventually(lambda: all(len(each) > 20 for each in said.values()))
+        # It was killed while it was asked.
+        eventually(lambda: servers["none"].health() == NOT_SERVING)
+        assert servers["none"].refusal(inputs)[0] is grpc.StatusCode.UNAVAILABLE
+        answers_without_it(made, indexes["popular"], servers["popular"], eventually, None)
+        answers_without_it(
+            made, indexes["last-known"], servers["last-known"], eventually, before["last-known"]
+        )
+        with encoder_process(shop, port):
+            eventually(all_answer)
+            for way, asked in servers.items():
+                np.testing.assert_array_equal(asked.predict(inputs)["item_id"], before[way])
+            load.close()
+    assert {way: set(each) for way, each in said.items()} == {
+        "none": {"answered", "UNAVAILABLE"},
+        "popular": {"answered", "fallback"},
+    }
+    assert said["none"][-1] == said["popular"][-1] == "answered"
+
+
+@contextlib.contextmanager
+def asked_all_along(asked: Asked, inputs: Arrays, expected: np.ndarray) -> Iterator[list[str]]:
+    """Asks from a thread while the block runs, and notes what comes of each request, in the end."""
+    said: list[str] = []
+    stop = threading.Event()
+    request = request_of(inputs, name=MODEL)
+
+    def outcome() -> str:
+        try:
+            response, call = asked.caller.prediction.Predict.with_call(request, timeout=30)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+        if "tfrec-fallback" in dict(call.trailing_metadata()):
+            return "fallback"
+        right = np.array_equal(Answer(response)["item_id"], expected)
+        return "answered" if right else "wrong"
+
+    def keep_asking() -> None:
+        while not stop.wait(0.005):
+            said.append(outcome())
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    try:
+        yield said
+    finally:
+        stop.set()
+        asking.join()
 
 
 def answers_without_it(
