@@ -18,6 +18,8 @@ from tests.serving.faults.processes import Process, started
 AnyServer = Server | RetrievalServer
 Serve = Callable[..., AnyServer]
 StartProcess = Callable[..., Process]
+# However busy the machine is, an encoder that is there is waited for.
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,8 @@ def serve(request: pytest.FixtureRequest, shop: Path, encoder: Server) -> Iterat
             settings = {"port": 0, **settings}
             if request.param == "embedded":
                 return stack.enter_context(running(ServerSettings(shop / "servables" / NAME, **settings)))
-            settings = {"encoder": f"localhost:{encoder.port}", **settings}
+            of_encoder = {"encoder": f"localhost:{encoder.port}", "encoder_timeout_s": PATIENCE_S}
+            settings = {**of_encoder, **settings}
             index = RetrievalSettings(shop / "indexes" / NAME, **settings)
             return stack.enter_context(running_retrieval(index))
 
@@ -56,7 +59,13 @@ def serve(request: pytest.FixtureRequest, shop: Path, encoder: Server) -> Iterat
 def start_process() -> Iterator[StartProcess]:
     """`start_process("serve", folder, …, env=…)`: a command of `tfrec` that serves, until the test ends."""
     with contextlib.ExitStack() as stack:
-        yield lambda *words, **options: stack.enter_context(started(*words, **options))
+
+        def start(*words: object, **options: Any) -> Process:
+            if "--encoder" in words:
+                words = (*words, "--encoder-timeout-s", PATIENCE_S)
+            return stack.enter_context(started(*words, **options))
+
+        yield start
 
 
 @pytest.fixture

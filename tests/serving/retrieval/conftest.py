@@ -48,7 +48,9 @@ def ask() -> Iterator[Ask]:
     with contextlib.ExitStack() as stack:
 
         def begin(index: Path, **options: Any) -> Asked:
-            options = {"port": 0, "poll_interval_s": 0.05, "name": MODEL} | options
+            # However busy the machine is, an encoder that is there is waited for.
+            ours = {"port": 0, "poll_interval_s": 0.05, "name": MODEL, "encoder_timeout_s": 60.0}
+            options = ours | options
             server = stack.enter_context(running(RetrievalSettings(index, **options)))
             caller = Caller(f"localhost:{server.port}")
             stack.enter_context(caller.channel)
