@@ -17,9 +17,9 @@ from tfrec.indexing import index_model
 
 @pytest.fixture(scope="module")
 def scann(made: Made, shop: Path) -> Path:
-    """An index of the same model that ScaNN searches, in parts."""
+    """An index of the same model that ScaNN searches in parts, all of them: nothing is missed."""
     folder = shop / "indexes" / "scann"
-    few = {"leaves": 4, "leaves_to_search": 4, "reorder": 16}
+    few = {"leaves": 4, "leaves_to_search": 4, "reorder": 64}
     index_model(made.folder / "model", folder, kind="scann", scann=few, filters=["colour"], quiet=True)
     return folder
 
