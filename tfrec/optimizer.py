@@ -34,7 +34,7 @@ class AdamW(keras.optimizers.AdamW):
     compiled before the first.
 
     Raises:
-        NotImplementedError: `amsgrad` is asked for.
+        ValueError: `amsgrad` is asked for, which no setting of tfrec does.
     """
 
     _momentums: list[Any]
@@ -46,7 +46,7 @@ class AdamW(keras.optimizers.AdamW):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         if self.amsgrad:
-            raise NotImplementedError("amsgrad is not there: leave it out, or use keras.optimizers.AdamW")
+            raise ValueError("amsgrad: expected False, found True; keras.optimizers.AdamW has it")
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Moves a weight and its moments.

@@ -82,5 +82,5 @@ def test_the_rate_is_the_schedule_s_between_steps() -> None:
 
 
 def test_what_it_has_not_is_refused() -> None:
-    with pytest.raises(NotImplementedError, match="leave it out"):
+    with pytest.raises(ValueError, match="amsgrad: expected False"):
         AdamW(amsgrad=True)
