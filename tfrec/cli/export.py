@@ -63,6 +63,7 @@ def export(
     """Export a model as a version of a servable for TensorFlow Serving."""
     with needs_extra("export", "serve"):
         from tfrec.export import export as run
+        from tfrec.servable import ServableInfo
     folder = run(
         model,
         out,
@@ -74,5 +75,7 @@ def export(
         overrides=set_ or (),
     )
     console = Console()
-    console.print(f"[bold]{folder}[/]: signatures recommend, encode and rank")
+    info = ServableInfo.load(folder)
+    words = f"{info.items:,} items, {info.k} in an answer, {info.retrieval} retrieval, {info.precision}"
+    console.print(f"[bold]{folder}[/]: {words}")
     console.print(f"Next: tfrec serve {out}")
